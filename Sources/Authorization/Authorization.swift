@@ -1,0 +1,1 @@
+// Which route, which claims and scopes; allowed, or refused and why.

@@ -1,0 +1,154 @@
+/// Scanners and comparisons over spans: the per-byte work of the parsers, kept in one module so that
+/// it inlines there and callers pay one call a run.
+extension Span where Element == UInt8 {
+    /// The first byte at or after `start` that is no `tchar`, or `count`.
+    package func endOfToken(from start: Int) -> Int {
+        precondition(start >= 0, "negative offset")
+        var i = start
+        // `i < count` bounds each read.
+        while i < count, ASCII.isTokenCharacter(unsafe self[unchecked: i]) { i &+= 1 }
+        return i
+    }
+
+    /// The first byte at or after `start` outside of `!`–`~`, or `count`.
+    package func endOfVisible(from start: Int) -> Int {
+        precondition(start >= 0, "negative offset")
+        var i = start
+        while i < count, ASCII.isVisible(unsafe self[unchecked: i]) { i &+= 1 }
+        return i
+    }
+
+    /// The first control other than a tab (RFC 9110, section 5.5: no field value holds one) at or
+    /// after `start`, or `count`. Eight bytes a step.
+    package func endOfFieldValue(from start: Int) -> Int {
+        precondition(start >= 0, "negative offset")
+        let bytes = unsafe self.bytes
+        var i = start
+        while true {
+            while i &+ 8 <= count {
+                // The loop's condition bounds the eight bytes read.
+                let word = unsafe bytes.unsafeLoadUnaligned(fromByteOffset: i, as: UInt64.self)
+                let delete = word ^ 0x7f7f_7f7f_7f7f_7f7f
+                let below = (word &- 0x2020_2020_2020_2020) & ~word
+                let equal = (delete &- 0x0101_0101_0101_0101) & ~delete
+                let hit = (below | equal) & 0x8080_8080_8080_8080
+                if hit != 0 {
+                    i &+= hit.trailingZeroBitCount &>> 3
+                    break
+                }
+                i &+= 8
+            }
+            if i >= count { return count }
+            let byte = unsafe self[unchecked: i]
+            if (byte < 0x20 && byte != 0x09) || byte == 0x7f { return i }
+            i &+= 1
+        }
+    }
+
+    /// The first `byte` at or after `start`, or nil.
+    package func firstIndex(of byte: UInt8, from start: Int = 0) -> Int? {
+        precondition(start >= 0, "negative offset")
+        var i = start
+        while i < count {
+            if unsafe self[unchecked: i] == byte { return i }
+            i &+= 1
+        }
+        return nil
+    }
+
+    /// The range without blanks at either end.
+    package func trimmingBlanks(_ range: Range<Int>) -> Range<Int> {
+        var low = range.lowerBound
+        var high = range.upperBound
+        while low < high, ASCII.isBlank(self[low]) { low &+= 1 }
+        while high > low, ASCII.isBlank(self[high &- 1]) { high &-= 1 }
+        return low..<high
+    }
+
+    /// Whether the bytes are the same.
+    package func isEqual(to other: Span<UInt8>) -> Bool {
+        guard count == other.count else { return false }
+        let left = unsafe bytes
+        let right = unsafe other.bytes
+        var i = 0
+        while i &+ 8 <= count {
+            // Both spans hold `count` bytes.
+            let a = unsafe left.unsafeLoadUnaligned(fromByteOffset: i, as: UInt64.self)
+            let b = unsafe right.unsafeLoadUnaligned(fromByteOffset: i, as: UInt64.self)
+            if a != b { return false }
+            i &+= 8
+        }
+        while i < count {
+            if unsafe self[unchecked: i] != other[unchecked: i] { return false }
+            i &+= 1
+        }
+        return true
+    }
+
+    /// Whether the bytes are those of a literal.
+    package func isEqual(to literal: StaticString) -> Bool {
+        // A literal owns `utf8CodeUnitCount` readable bytes.
+        let pointer = unsafe UnsafeBufferPointer(
+            start: literal.utf8Start, count: literal.utf8CodeUnitCount)
+        return isEqual(to: unsafe Span(_unsafeElements: pointer))
+    }
+
+    /// Whether the bytes are those of a literal, letters compared without case. The literal is
+    /// written in lower case.
+    package func isEqualIgnoringCase(to lowercase: StaticString) -> Bool {
+        guard count == lowercase.utf8CodeUnitCount else { return false }
+        for i in 0..<count {
+            // Both hold `count` bytes.
+            let wanted = unsafe lowercase.utf8Start[i]
+            if ASCII.lowercased(unsafe self[unchecked: i]) != wanted { return false }
+        }
+        return true
+    }
+
+    /// Whether the bytes are the same, letters compared without case.
+    package func isEqualIgnoringCase(to other: Span<UInt8>) -> Bool {
+        guard count == other.count else { return false }
+        for i in 0..<count {
+            let a = unsafe self[unchecked: i]
+            let b = unsafe other[unchecked: i]
+            if a != b, ASCII.lowercased(a) != ASCII.lowercased(b) { return false }
+        }
+        return true
+    }
+
+    /// A 64-bit hash under a secret `seed` (the construction of wyhash). Colliding inputs cannot be
+    /// aimed at without the seed; equality is still decided by comparing bytes.
+    package func hash(seed: UInt64) -> UInt64 {
+        let bytes = unsafe self.bytes
+        var first = seed ^ UInt64(truncatingIfNeeded: count)
+        var second = seed &* 0x9e37_79b9_7f4a_7c15
+        var i = 0
+        while i &+ 32 <= count {
+            // The loop's condition bounds the 32 bytes read.
+            let a = unsafe bytes.unsafeLoadUnaligned(fromByteOffset: i, as: UInt64.self)
+            let b = unsafe bytes.unsafeLoadUnaligned(fromByteOffset: i &+ 8, as: UInt64.self)
+            let c = unsafe bytes.unsafeLoadUnaligned(fromByteOffset: i &+ 16, as: UInt64.self)
+            let d = unsafe bytes.unsafeLoadUnaligned(fromByteOffset: i &+ 24, as: UInt64.self)
+            first = mixed(a ^ 0xa076_1d64_78bd_642f, b ^ first)
+            second = mixed(c ^ 0xe703_7ed1_a0b4_28db, d ^ second)
+            i &+= 32
+        }
+        while i &+ 8 <= count {
+            let word = unsafe bytes.unsafeLoadUnaligned(fromByteOffset: i, as: UInt64.self)
+            first = mixed(word ^ 0xa076_1d64_78bd_642f, first ^ 0x8ebc_6af0_9c88_c6e3)
+            i &+= 8
+        }
+        var tail: UInt64 = 0
+        while i < count {
+            tail = tail &<< 8 | UInt64(unsafe self[unchecked: i])
+            i &+= 1
+        }
+        return mixed(first ^ tail, second ^ 0x8ebc_6af0_9c88_c6e3)
+    }
+}
+
+@inline(always)
+private func mixed(_ a: UInt64, _ b: UInt64) -> UInt64 {
+    let product = a.multipliedFullWidth(by: b)
+    return product.high ^ product.low
+}

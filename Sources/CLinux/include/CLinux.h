@@ -1,0 +1,24 @@
+/* What Linux offers and Swift's Glibc module does not show: accept4, epoll flags as plain
+ * integers, and calls whose macros or variadic forms Swift cannot import. Only this library's
+ * .c file defines _GNU_SOURCE: in this header it would make fd_set differ from Glibc's. */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+#include <sys/un.h>
+
+/// Accepts one connection, non-blocking and close-on-exec. Returns a descriptor or -1 with errno.
+int clinux_accept(int listener, struct sockaddr_storage *address, socklen_t *length);
+
+extern const uint32_t clinux_epoll_in;
+extern const uint32_t clinux_epoll_out;
+extern const uint32_t clinux_epoll_rdhup;
+extern const uint32_t clinux_epoll_hup;
+extern const uint32_t clinux_epoll_err;
+extern const uint32_t clinux_epoll_edge_triggered;
+extern const uint32_t clinux_epoll_exclusive;

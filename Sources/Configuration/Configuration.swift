@@ -1,0 +1,1 @@
+// proxy.json to one immutable value, or every problem found.

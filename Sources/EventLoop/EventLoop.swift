@@ -1,0 +1,1 @@
+// Readiness, sockets, deadlines, wake-ups; knows no protocol.

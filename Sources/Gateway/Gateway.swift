@@ -1,0 +1,1 @@
+// Connections, upstream pools, exchanges: where it all meets.

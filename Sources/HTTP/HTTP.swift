@@ -1,0 +1,1 @@
+// Messages and the HTTP/1.1 wire format; no I/O.

@@ -1,0 +1,1 @@
+// A strict, bounded JSON reader and a writer.

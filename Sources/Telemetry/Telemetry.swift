@@ -1,0 +1,1 @@
+// The access-log line and the reason codes; no I/O.
