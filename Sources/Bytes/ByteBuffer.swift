@@ -44,7 +44,9 @@ package struct ByteBuffer: ~Copyable {
     /// The contents as memory, for the system calls of the event loop. Valid until the next change.
     @unsafe
     package var contents: UnsafeRawBufferPointer {
-        guard let base = unsafe base else { return unsafe UnsafeRawBufferPointer(start: nil, count: 0) }
+        guard let base = unsafe base else {
+            return unsafe UnsafeRawBufferPointer(start: nil, count: 0)
+        }
         // `start..<end` lies inside the block: append and consume keep it so.
         return unsafe UnsafeRawBufferPointer(start: base + start, count: end &- start)
     }

@@ -1,1 +1,0 @@
-// Messages and the HTTP/1.1 wire format; no I/O.

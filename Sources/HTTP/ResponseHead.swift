@@ -1,0 +1,87 @@
+internal import Bytes
+
+/// A response's head, parsed in place (RFC 9112, section 4). One instance serves a whole worker.
+package final class ResponseHead {
+    /// The field lines.
+    package let fields: FieldSection
+    /// The status code, 100 to 599.
+    package private(set) var status: UInt16 = 0
+    /// The range of the reason phrase, possibly empty.
+    package private(set) var reason = 0..<0
+    /// The 1 of HTTP/1.1 or the 0 of HTTP/1.0.
+    package private(set) var minorVersion: UInt8 = 1
+    /// Length of the head, from its first byte to behind the empty line.
+    package private(set) var length = 0
+
+    /// A head with room for `maxFields` field lines.
+    package init(maxFields: Int) {
+        fields = FieldSection(sender: .upstream, maxFields: maxFields)
+    }
+
+    /// Parses the head that begins with the first byte. Returns whether it is complete.
+    package func parse(_ bytes: Span<UInt8>) throws(MessageError) -> Bool {
+        guard let fieldsStart = try parseStatusLine(bytes) else { return false }
+        guard let end = try fields.parse(bytes, from: fieldsStart) else { return false }
+        length = end
+        try fields.validate(bytes, minorVersion: minorVersion)
+        return true
+    }
+
+    /// Whether this is an interim response (RFC 9110, section 15.2) other than a switch of protocols.
+    package var isInterim: Bool { status < 200 && status != 101 }
+
+    /// How the body is delimited (RFC 9112, section 6.3). `toHead`: the request was HEAD.
+    package func framing(toHead: Bool) -> BodyFraming {
+        if toHead || status < 200 || status == 204 || status == 304 { return .none }
+        if fields.isChunked { return .chunked }
+        guard let length = fields.contentLength else { return .untilClose }
+        return length == 0 ? .none : .length(length)
+    }
+
+    /// Whether the upstream keeps the connection open behind this response.
+    package var wantsKeepAlive: Bool {
+        if fields.saysClose { return false }
+        return minorVersion == 1 || fields.saysKeepAlive
+    }
+
+    private func parseStatusLine(_ bytes: Span<UInt8>) throws(MessageError) -> Int? {
+        // "HTTP/1.1 200" is the least; the reason phrase, and its space, may be missing.
+        guard bytes.count >= 12 else {
+            try ResponseHead.checkPartial(bytes)
+            return nil
+        }
+        try ResponseHead.checkPartial(bytes.extracting(0..<9))
+        minorVersion = bytes[7] &- 0x30
+        status = try ResponseHead.status(bytes.extracting(9..<12))
+        let end = bytes.endOfFieldValue(from: 12)
+        guard end &+ 1 < bytes.count else { return nil }
+        guard bytes[end] == UInt8(ascii: "\r"), bytes[end &+ 1] == UInt8(ascii: "\n") else {
+            throw .startLine
+        }
+        if end > 12 {
+            guard bytes[12] == UInt8(ascii: " ") else { throw .startLine }
+            reason = 13..<end
+        } else {
+            reason = 12..<12
+        }
+        return end &+ 2
+    }
+
+    private static func status(_ digits: Span<UInt8>) throws(MessageError) -> UInt16 {
+        var status: UInt16 = 0
+        for index in 0..<3 {
+            guard ASCII.isDigit(digits[index]) else { throw .startLine }
+            status = status &* 10 &+ UInt16(digits[index] &- 0x30)
+        }
+        guard status >= 100, status <= 599 else { throw .startLine }
+        return status
+    }
+
+    private static func checkPartial(_ bytes: Span<UInt8>) throws(MessageError) {
+        let expected: InlineArray<9, UInt8> = [72, 84, 84, 80, 47, 49, 46, 49, 32]
+        for index in 0..<min(bytes.count, 9) where bytes[index] != expected[index] {
+            if index == 7, bytes[index] == UInt8(ascii: "0") { continue }
+            throw .startLine
+        }
+    }
+}
