@@ -1,1 +1,0 @@
-// A strict, bounded JSON reader and a writer.
