@@ -1,0 +1,24 @@
+/// The hash functions of JOSE's signature algorithms (RFC 7518, section 3.1).
+package enum HashFunction: Sendable, Equatable {
+    case sha256
+    case sha384
+    case sha512
+
+    /// Bytes of output.
+    package var byteCount: Int {
+        switch self {
+        case .sha256: 32
+        case .sha384: 48
+        case .sha512: 64
+        }
+    }
+
+    /// The name under which OpenSSL's providers know it.
+    var name: String {
+        switch self {
+        case .sha256: "SHA256"
+        case .sha384: "SHA384"
+        case .sha512: "SHA512"
+        }
+    }
+}
