@@ -1,6 +1,11 @@
 #define _GNU_SOURCE 1
 #include "CLinux.h"
 
+#include <pthread.h>
+#include <sched.h>
+#include <string.h>
+
+
 int clinux_accept(int listener, struct sockaddr_storage *address, socklen_t *length) {
     return accept4(listener, (struct sockaddr *)address, length, SOCK_NONBLOCK | SOCK_CLOEXEC);
 }
@@ -12,3 +17,15 @@ const uint32_t clinux_epoll_hup = EPOLLHUP;
 const uint32_t clinux_epoll_err = EPOLLERR;
 const uint32_t clinux_epoll_edge_triggered = EPOLLET;
 const uint32_t clinux_epoll_exclusive = EPOLLEXCLUSIVE;
+
+void clinux_name_thread(const char *name) { pthread_setname_np(pthread_self(), name); }
+
+int clinux_processor_count(void) {
+    cpu_set_t set;
+    return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+}
+
+const char *clinux_error_text(int code) {
+    const char *text = strerrordesc_np(code);
+    return text ? text : "unknown error";
+}

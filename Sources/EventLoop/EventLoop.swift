@@ -1,1 +1,263 @@
-// Readiness, sockets, deadlines, wake-ups; knows no protocol.
+internal import CLinux
+internal import Glibc
+
+/// One thread's loop over epoll: readiness, deadlines and turns that were asked for.
+///
+/// Not Sendable: it is made inside the thread that runs it, and so is everything registered with it.
+/// A turn is: wait, tell each ready handler, give the turns asked for, tell deadlines that passed, then
+/// the end-of-turn hook. Streams are registered once, edge-triggered, for their whole life.
+@safe
+package final class EventLoop {
+    /// What reading from a socket gave.
+    package enum ReceiveOutcome: Equatable, Sendable {
+        /// Bytes were handed over. `isDrained`: the kernel has no more for now.
+        case bytes(isDrained: Bool)
+        /// The peer ended its direction.
+        case endOfStream
+        /// Nothing is there now.
+        case wouldBlock
+        /// The connection is gone.
+        case failed(SystemError)
+    }
+
+    /// How a descriptor is watched.
+    package enum Interest: Sendable {
+        /// Reading, writing and the peer's close, each change told once.
+        case stream
+        /// Reading, told each turn while there is something: listeners and wake-ups.
+        case incoming
+        /// As `incoming`, for a descriptor that several loops watch: one of them is woken.
+        case sharedIncoming
+    }
+
+    private struct Slot {
+        var handler: (any EventHandler)?
+        var generation: UInt32 = 1
+        /// The tick of the deadline, and the earlier or equal tick where the wheel will look.
+        var deadline = DeadlineWheel.none
+        var armed = DeadlineWheel.none
+        var isQueued = false
+    }
+
+    /// Bytes one read takes at most; also the size of the receive buffer that all connections share.
+    package static let receiveCapacity = 65536
+    private static let maxEvents = 256
+
+    /// The monotonic time at which this turn began.
+    package private(set) var now = Instant.now
+    /// Called at the end of each turn, before the loop waits.
+    package var endOfTurn: (() -> Void)?
+
+    private let epoll: Int32
+    /// Owned: `maxEvents` records for `epoll_wait`.
+    private let events: UnsafeMutablePointer<epoll_event>
+    /// Owned: `receiveCapacity` bytes, lent to one handler at a time.
+    private let receiveBuffer: UnsafeMutableRawPointer
+    private var isReceiving = false
+    private var slots: [Slot] = []
+    private var freeSlots: [UInt32] = []
+    private var queue: [Registration] = []
+    private var wheel: DeadlineWheel
+    private var isRunning = false
+
+    /// A loop with nothing registered.
+    package init() throws(SystemError) {
+        epoll = epoll_create1(Int32(EPOLL_CLOEXEC))
+        guard epoll >= 0 else { throw .last(.epoll) }
+        unsafe events = .allocate(capacity: EventLoop.maxEvents)
+        unsafe receiveBuffer = .allocate(byteCount: EventLoop.receiveCapacity, alignment: 64)
+        wheel = DeadlineWheel(now: Instant.now)
+    }
+
+    deinit {
+        close(epoll)
+        unsafe events.deallocate()
+        unsafe receiveBuffer.deallocate()
+    }
+
+    /// Begins to watch a descriptor, which its owner keeps open until `remove`.
+    package func add(
+        _ descriptor: Int32, _ interest: Interest, handler: any EventHandler
+    ) throws(SystemError) -> Registration {
+        let registration = takeSlot(for: handler)
+        var event = unsafe epoll_event()
+        unsafe event.events = EventLoop.mask(interest)
+        unsafe event.data.u64 = registration.bits
+        // The event is a local that the kernel copies.
+        guard unsafe epoll_ctl(epoll, EPOLL_CTL_ADD, descriptor, &event) == 0 else {
+            let error = SystemError.last(.epoll)
+            freeSlot(registration)
+            throw error
+        }
+        return registration
+    }
+
+    /// A place without a descriptor, for its deadline and its turns.
+    package func addTimer(handler: any EventHandler) -> Registration {
+        takeSlot(for: handler)
+    }
+
+    /// Stops watching. The handler hears nothing more, and may close its descriptor.
+    package func remove(_ registration: Registration, descriptor: Int32) {
+        guard isCurrent(registration) else { return }
+        // Closing would do it too, unless the descriptor was duplicated or passed on.
+        _ = epoll_ctl(epoll, EPOLL_CTL_DEL, descriptor, nil)
+        freeSlot(registration)
+    }
+
+    /// Gives up a timer, or a descriptor that its owner closes right away: closing ends the kernel's
+    /// interest.
+    package func forget(_ registration: Registration) {
+        guard isCurrent(registration) else { return }
+        freeSlot(registration)
+    }
+
+    /// Gives the handler a turn of its own after this one: work is resumed this way and never by a
+    /// call from within another handler, which may be using the receive buffer.
+    package func resumeLater(_ registration: Registration) {
+        guard isCurrent(registration), !slots[Int(registration.slot)].isQueued else { return }
+        slots[Int(registration.slot)].isQueued = true
+        queue.append(registration)
+    }
+
+    /// Sets, moves or (nil) lifts the handler's deadline.
+    package func setDeadline(_ registration: Registration, _ instant: Instant?) {
+        guard isCurrent(registration) else { return }
+        let slot = Int(registration.slot)
+        let tick = instant.map(DeadlineWheel.tick(after:)) ?? DeadlineWheel.none
+        slots[slot].deadline = tick
+        if tick < slots[slot].armed {
+            slots[slot].armed = wheel.insert(registration, at: tick)
+        }
+    }
+
+    /// Reads once into the loop's buffer and lends the bytes to `body`.
+    package func receive(
+        _ socket: borrowing Socket, _ body: (Span<UInt8>) -> Void
+    ) -> ReceiveOutcome {
+        precondition(
+            !isReceiving, "the receive buffer is lent already: resume work with resumeLater")
+        while true {
+            // The buffer has `receiveCapacity` bytes.
+            let count = unsafe recv(
+                socket.descriptor, receiveBuffer, EventLoop.receiveCapacity, 0)
+            if count > 0 {
+                isReceiving = true
+                body(unsafe Span(_unsafeStart: receiveBuffer, byteCount: count))
+                isReceiving = false
+                return .bytes(isDrained: count < EventLoop.receiveCapacity)
+            }
+            if count == 0 { return .endOfStream }
+            if errno == EINTR { continue }
+            if errno == EAGAIN || errno == EWOULDBLOCK { return .wouldBlock }
+            return .failed(.last(.receive))
+        }
+    }
+
+    /// Runs until `stop`.
+    package func run() {
+        isRunning = true
+        while isRunning { turn() }
+    }
+
+    /// Ends `run` after this turn.
+    package func stop() {
+        isRunning = false
+    }
+
+    /// One turn. `maxWait` bounds the wait in milliseconds; tests drive loops with it.
+    package func turn(maxWait: Int32 = -1) {
+        let count = wait(maxWait)
+        now = Instant.now
+        for index in 0..<count { dispatch(index) }
+        giveTurns()
+        tellDeadlines()
+        endOfTurn?()
+    }
+
+    private func wait(_ maxWait: Int32) -> Int {
+        var timeout = queue.isEmpty ? wheel.timeout(from: Instant.now) : 0
+        if maxWait >= 0 { timeout = timeout < 0 ? maxWait : min(timeout, maxWait) }
+        // `events` has room for `maxEvents`.
+        let count = unsafe epoll_wait(epoll, events, Int32(EventLoop.maxEvents), timeout)
+        return max(0, Int(count))
+    }
+
+    private func dispatch(_ index: Int) {
+        // `index` is below what epoll_wait returned.
+        let event = unsafe events[index]
+        let registration = unsafe Registration(bits: event.data.u64)
+        guard isCurrent(registration) else { return }
+        unsafe slots[Int(registration.slot)].handler?.ready(EventLoop.readiness(event.events))
+    }
+
+    private func giveTurns() {
+        guard !queue.isEmpty else { return }
+        var turns: [Registration] = []
+        swap(&turns, &queue)
+        for registration in turns where isCurrent(registration) {
+            slots[Int(registration.slot)].isQueued = false
+            slots[Int(registration.slot)].handler?.resume()
+        }
+        // The array goes back, so that a busy loop does not allocate one each turn.
+        if queue.isEmpty {
+            turns.removeAll(keepingCapacity: true)
+            swap(&turns, &queue)
+        }
+    }
+
+    private func tellDeadlines() {
+        for (registration, tick) in wheel.advance(to: now) {
+            guard isCurrent(registration), slots[Int(registration.slot)].armed == tick else {
+                continue
+            }
+            let slot = Int(registration.slot)
+            slots[slot].armed = DeadlineWheel.none
+            if slots[slot].deadline <= tick {
+                slots[slot].deadline = DeadlineWheel.none
+                slots[slot].handler?.deadlineReached()
+            } else if slots[slot].deadline != DeadlineWheel.none {
+                slots[slot].armed = wheel.insert(registration, at: slots[slot].deadline)
+            }
+        }
+    }
+
+    private func isCurrent(_ registration: Registration) -> Bool {
+        let slot = Int(registration.slot)
+        return slot < slots.count && slots[slot].generation == registration.generation
+    }
+
+    private func takeSlot(for handler: any EventHandler) -> Registration {
+        if let slot = freeSlots.popLast() {
+            slots[Int(slot)].handler = handler
+            return Registration(slot: slot, generation: slots[Int(slot)].generation)
+        }
+        slots.append(Slot(handler: handler))
+        return Registration(slot: UInt32(slots.count - 1), generation: 1)
+    }
+
+    private func freeSlot(_ registration: Registration) {
+        let slot = Int(registration.slot)
+        let generation = slots[slot].generation &+ 1
+        slots[slot] = Slot(handler: nil, generation: generation == 0 ? 1 : generation)
+        freeSlots.append(registration.slot)
+    }
+
+    private static func mask(_ interest: Interest) -> UInt32 {
+        switch interest {
+        case .stream:
+            clinux_epoll_in | clinux_epoll_out | clinux_epoll_rdhup | clinux_epoll_edge_triggered
+        case .incoming: clinux_epoll_in
+        case .sharedIncoming: clinux_epoll_in | clinux_epoll_exclusive
+        }
+    }
+
+    private static func readiness(_ events: UInt32) -> Readiness {
+        var readiness: Readiness = []
+        if events & clinux_epoll_in != 0 { readiness.insert(.readable) }
+        if events & clinux_epoll_out != 0 { readiness.insert(.writable) }
+        if events & clinux_epoll_rdhup != 0 { readiness.insert(.peerClosed) }
+        if events & (clinux_epoll_hup | clinux_epoll_err) != 0 { readiness.insert(.hungUp) }
+        return readiness
+    }
+}

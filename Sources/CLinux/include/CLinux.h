@@ -22,3 +22,12 @@ extern const uint32_t clinux_epoll_hup;
 extern const uint32_t clinux_epoll_err;
 extern const uint32_t clinux_epoll_edge_triggered;
 extern const uint32_t clinux_epoll_exclusive;
+
+/// Names the calling thread; the kernel keeps 15 bytes.
+void clinux_name_thread(const char *name);
+
+/// Processors this process may run on, or 1.
+int clinux_processor_count(void);
+
+/// The system's words for an errno: a static string.
+const char *clinux_error_text(int code);

@@ -1,0 +1,61 @@
+/// What a descriptor is ready for.
+package struct Readiness: OptionSet, Sendable {
+    /// The set as bits.
+    package let rawValue: UInt8
+
+    /// A set from bits.
+    package init(rawValue: UInt8) {
+        self.rawValue = rawValue
+    }
+
+    /// Bytes, or the end of the stream, can be read.
+    package static let readable = Readiness(rawValue: 1)
+    /// Bytes can be written, or connecting came to its end.
+    package static let writable = Readiness(rawValue: 2)
+    /// The peer will send no more.
+    package static let peerClosed = Readiness(rawValue: 4)
+    /// Both directions are gone, by an error or a full close.
+    package static let hungUp = Readiness(rawValue: 8)
+}
+
+/// Whoever owns a descriptor that the loop watches.
+///
+/// The loop holds its handlers; after `remove` none of these is called any more, not even for an
+/// event that the kernel had already reported.
+package protocol EventHandler: AnyObject {
+    /// The descriptor's readiness changed. Edge-triggered sources hear of each change once.
+    func ready(_ readiness: Readiness)
+    /// The turn that was asked for with `resumeLater` has come.
+    func resume()
+    /// The deadline passed that was set with `setDeadline`; it is no longer set.
+    func deadlineReached()
+}
+
+extension EventHandler {
+    /// By default nothing was asked for.
+    package func resume() {}
+    /// By default no deadline is set.
+    package func deadlineReached() {}
+}
+
+/// A handler's place in a loop. A number that was given back is never valid again: the slot's
+/// generation changes with each use.
+package struct Registration: Hashable, Sendable, BitwiseCopyable {
+    let slot: UInt32
+    let generation: UInt32
+
+    /// No place.
+    package static let none = Registration(slot: .max, generation: 0)
+
+    var bits: UInt64 { UInt64(generation) &<< 32 | UInt64(slot) }
+
+    init(slot: UInt32, generation: UInt32) {
+        self.slot = slot
+        self.generation = generation
+    }
+
+    init(bits: UInt64) {
+        slot = UInt32(truncatingIfNeeded: bits)
+        generation = UInt32(truncatingIfNeeded: bits &>> 32)
+    }
+}

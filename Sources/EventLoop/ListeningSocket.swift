@@ -1,0 +1,97 @@
+internal import CLinux
+internal import Glibc
+
+/// A bound, listening socket. Shared by reference: a unix listener is one descriptor that all
+/// workers accept from, a TCP listener is bound once for each worker with `SO_REUSEPORT`.
+package final class ListeningSocket: Sendable {
+    /// The descriptor; closed when the last owner lets go.
+    package let descriptor: Int32
+    /// Where it listens, with the port the kernel chose where 0 was asked for.
+    package let address: SocketAddress
+
+    /// Connections that may wait to be accepted; the kernel caps it at `net.core.somaxconn`.
+    private static let backlog: Int32 = 4096
+
+    private init(adopting descriptor: Int32, address: SocketAddress) {
+        self.descriptor = descriptor
+        self.address = address
+    }
+
+    deinit {
+        close(descriptor)
+    }
+
+    /// Binds and listens. `sharesPort` lets further sockets of this process bind the same address;
+    /// a stranger's socket there is still an error.
+    package static func bind(
+        _ address: SocketAddress, sharesPort: Bool = false
+    ) throws(SystemError) -> ListeningSocket {
+        if case .unix(let path) = address { try removeStale(path) }
+        let socket = Socket(adopting: try Socket.open(address.family))
+        try configure(socket.descriptor, address, sharesPort: sharesPort)
+        let previousMask = umask(0o117)
+        let outcome = unsafe address.withNative { unsafe Glibc.bind(socket.descriptor, $0, $1) }
+        let code = errno
+        umask(previousMask)
+        guard outcome == 0 else { throw SystemError(.bind, code: code) }
+        guard listen(socket.descriptor, backlog) == 0 else { throw .last(.listen) }
+        let bound = address.port == 0 ? localAddress(socket.descriptor) : address
+        return ListeningSocket(adopting: socket.release(), address: bound)
+    }
+
+    /// Whether another process already listens at a TCP address. `SO_REUSEPORT` would let two
+    /// processes of one user share it silently; that is more likely a mistake.
+    package static func isTaken(_ address: SocketAddress) -> Bool {
+        guard let port = address.port, port != 0 else { return false }
+        do throws(SystemError) {
+            _ = try bind(address)
+            return false
+        } catch {
+            return error.isAddressInUse
+        }
+    }
+
+    /// Removes the socket's file, where it is one of the file system.
+    package func removeFile() {
+        if case .unix(let path) = address { _ = unsafe path.withCString { unsafe unlink($0) } }
+    }
+
+    private static func configure(
+        _ descriptor: Int32, _ address: SocketAddress, sharesPort: Bool
+    ) throws(SystemError) {
+        guard address.family != AF_UNIX else { return }
+        try Socket.setOption(descriptor, level: SOL_SOCKET, name: SO_REUSEADDR, to: 1)
+        // Accepted sockets inherit it, which saves a call for each.
+        try Socket.setOption(descriptor, level: Int32(IPPROTO_TCP), name: TCP_NODELAY, to: 1)
+        if sharesPort {
+            try Socket.setOption(descriptor, level: SOL_SOCKET, name: SO_REUSEPORT, to: 1)
+        }
+        if address.family == AF_INET6 {
+            try Socket.setOption(descriptor, level: Int32(IPPROTO_IPV6), name: IPV6_V6ONLY, to: 1)
+        }
+    }
+
+    /// A socket file that nobody listens at is left from an earlier run. Anything else stays, and
+    /// binding reports it.
+    private static func removeStale(_ path: String) throws(SystemError) {
+        var status = stat()
+        guard unsafe lstat(path, &status) == 0, status.st_mode & S_IFMT == S_IFSOCK else { return }
+        do throws(SystemError) {
+            _ = try Socket.connecting(to: .unix(path))
+        } catch {
+            if error.code == ECONNREFUSED { _ = unsafe path.withCString { unsafe unlink($0) } }
+        }
+    }
+
+    private static func localAddress(_ descriptor: Int32) -> SocketAddress {
+        var storage = sockaddr_storage()
+        var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
+        // The storage is a local of the size given; a bound socket has a name.
+        _ = unsafe withUnsafeMutablePointer(to: &storage) { pointer in
+            unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                unsafe getsockname(descriptor, $0, &length)
+            }
+        }
+        return SocketAddress(storage)
+    }
+}
