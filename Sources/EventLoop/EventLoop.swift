@@ -131,16 +131,15 @@ package final class EventLoop {
         }
     }
 
-    /// Reads once into the loop's buffer and lends the bytes to `body`.
+    /// Reads once into the loop's buffer and lends the bytes to `body`. The descriptor is open when
+    /// this is called; `body` may close it.
     package func receive(
-        _ socket: borrowing Socket, _ body: (Span<UInt8>) -> Void
+        _ descriptor: Int32, _ body: (Span<UInt8>) -> Void
     ) -> ReceiveOutcome {
-        precondition(
-            !isReceiving, "the receive buffer is lent already: resume work with resumeLater")
+        precondition(!isReceiving, "the receive buffer is lent already: resume work with resumeLater")
         while true {
             // The buffer has `receiveCapacity` bytes.
-            let count = unsafe recv(
-                socket.descriptor, receiveBuffer, EventLoop.receiveCapacity, 0)
+            let count = unsafe recv(descriptor, receiveBuffer, EventLoop.receiveCapacity, 0)
             if count > 0 {
                 isReceiving = true
                 body(unsafe Span(_unsafeStart: receiveBuffer, byteCount: count))
@@ -152,6 +151,13 @@ package final class EventLoop {
             if errno == EAGAIN || errno == EWOULDBLOCK { return .wouldBlock }
             return .failed(.last(.receive))
         }
+    }
+
+    /// Reads once from a socket, as above.
+    package func receive(
+        _ socket: borrowing Socket, _ body: (Span<UInt8>) -> Void
+    ) -> ReceiveOutcome {
+        receive(socket.descriptor, body)
     }
 
     /// Runs until `stop`.
