@@ -1,1 +1,0 @@
-// Which route, which claims and scopes; allowed, or refused and why.

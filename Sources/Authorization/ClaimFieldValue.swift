@@ -1,0 +1,88 @@
+package import Bytes
+package import JSON
+
+/// A claim as the value of a header field, so that no claim can become two fields or two elements.
+package enum ClaimFieldValue {
+    /// What became of a claim.
+    package enum Outcome: Equatable, Sendable {
+        /// Its value was appended.
+        case written
+        /// It sends no field: it is missing, null, empty, an object or nested.
+        case none
+        /// Its value is longer than `maxBytes`: 403.
+        case tooLong
+    }
+
+    /// Back ends take fields of 8 KiB, and few take longer ones.
+    package static let maxBytes = 8192
+
+    /// Appends a claim's value to a buffer, or leaves the buffer as it was.
+    package static func append(_ claim: JSONValue?, to buffer: inout ByteBuffer) -> Outcome {
+        guard let claim else { return .none }
+        let start = buffer.count
+        guard write(claim, to: &buffer), buffer.count > start else {
+            buffer.truncate(to: start)
+            return .none
+        }
+        guard buffer.count &- start <= maxBytes else {
+            buffer.truncate(to: start)
+            return .tooLong
+        }
+        return .written
+    }
+
+    /// Whether a claim's value is longer than `maxBytes`.
+    package static func isTooLong(_ claim: JSONValue?) -> Bool {
+        // Each octet takes three at most, so that most claims need no closer look.
+        if case .string(let text)? = claim?.kind, text.utf8.count <= maxBytes / 3 { return false }
+        if claim?.array == nil, claim?.string == nil { return false }
+        var buffer = ByteBuffer()
+        return append(claim, to: &buffer) == .tooLong
+    }
+
+    /// Whether the claim has a form in which it can be sent.
+    private static func write(_ claim: JSONValue, to buffer: inout ByteBuffer) -> Bool {
+        guard let elements = claim.array else { return writeScalar(claim, to: &buffer) }
+        var isFirst = true
+        for element in elements {
+            if !isFirst { buffer.append(byte: UInt8(ascii: ",")) }
+            isFirst = false
+            guard writeScalar(element, to: &buffer) else { return false }
+        }
+        return true
+    }
+
+    private static func writeScalar(_ claim: JSONValue, to buffer: inout ByteBuffer) -> Bool {
+        switch claim.kind {
+        case .string(let text): writeText(text.utf8Span.span, to: &buffer)
+        // Kept as written; 4,096 digits are possible and harmless.
+        case .number(let number): buffer.append(number.text)
+        case .bool(let value): buffer.append(value ? "true" : "false")
+        case .null, .array, .object: return false
+        }
+        return true
+    }
+
+    private static func writeText(_ text: Span<UInt8>, to buffer: inout ByteBuffer) {
+        var inner = 0..<text.count
+        while !inner.isEmpty, text[inner.lowerBound] == 0x20 { inner.removeFirst() }
+        while !inner.isEmpty, text[inner.upperBound &- 1] == 0x20 { inner.removeLast() }
+        for i in 0..<text.count {
+            let byte = text[i]
+            let isPlain =
+                (ASCII.isVisible(byte) || byte == 0x20) && byte != UInt8(ascii: "%")
+                && byte != UInt8(ascii: ",")
+            if isPlain, inner.contains(i) {
+                buffer.append(byte: byte)
+            } else {
+                buffer.append(byte: UInt8(ascii: "%"))
+                buffer.append(byte: upperCaseDigit(byte &>> 4))
+                buffer.append(byte: upperCaseDigit(byte & 15))
+            }
+        }
+    }
+
+    private static func upperCaseDigit(_ value: UInt8) -> UInt8 {
+        value < 10 ? value &+ 0x30 : value &+ 0x37
+    }
+}
