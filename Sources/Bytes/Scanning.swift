@@ -1,7 +1,7 @@
 /// Scanners and comparisons over spans: the per-byte work of the parsers, kept in one module so that
 /// it inlines there and callers pay one call a run.
 extension Span where Element == UInt8 {
-    /// The first byte at or after `start` that is no `tchar`, or `count`.
+    /// The first byte at or after `start`, which lies within the span, that is no `tchar`, or `count`.
     package func endOfToken(from start: Int) -> Int {
         precondition(start >= 0, "negative offset")
         var i = start
@@ -116,10 +116,14 @@ extension Span where Element == UInt8 {
         return true
     }
 
-    /// A 64-bit hash under a secret `seed` (the construction of wyhash). Colliding inputs cannot be
-    /// aimed at without the seed; equality is still decided by comparing bytes.
+    /// A 64-bit hash under a secret `seed` (the construction of wyhash). Every factor is masked with
+    /// something drawn from the seed: with wyhash's published constants alone, a word equal to one
+    /// of them makes a product zero and wipes out the seed, and collisions could be written down.
+    /// Equality is still decided by comparing bytes.
     package func hash(seed: UInt64) -> UInt64 {
         let bytes = unsafe self.bytes
+        let firstMask = mixed(seed ^ 0xa076_1d64_78bd_642f, 0xe703_7ed1_a0b4_28db)
+        let secondMask = mixed(seed ^ 0x8ebc_6af0_9c88_c6e3, 0x5899_65cc_7537_4cc3)
         var first = seed ^ UInt64(truncatingIfNeeded: count)
         var second = seed &* 0x9e37_79b9_7f4a_7c15
         var i = 0
@@ -129,21 +133,22 @@ extension Span where Element == UInt8 {
             let b = unsafe bytes.unsafeLoadUnaligned(fromByteOffset: i &+ 8, as: UInt64.self)
             let c = unsafe bytes.unsafeLoadUnaligned(fromByteOffset: i &+ 16, as: UInt64.self)
             let d = unsafe bytes.unsafeLoadUnaligned(fromByteOffset: i &+ 24, as: UInt64.self)
-            first = mixed(a ^ 0xa076_1d64_78bd_642f, b ^ first)
-            second = mixed(c ^ 0xe703_7ed1_a0b4_28db, d ^ second)
+            first = mixed(a ^ firstMask, b ^ first)
+            second = mixed(c ^ secondMask, d ^ second)
             i &+= 32
         }
         while i &+ 8 <= count {
             let word = unsafe bytes.unsafeLoadUnaligned(fromByteOffset: i, as: UInt64.self)
-            first = mixed(word ^ 0xa076_1d64_78bd_642f, first ^ 0x8ebc_6af0_9c88_c6e3)
+            first = mixed(word ^ secondMask, first ^ firstMask)
             i &+= 8
         }
-        var tail: UInt64 = 0
+        // The leading 1 makes zero bytes count.
+        var tail: UInt64 = 1
         while i < count {
             tail = tail &<< 8 | UInt64(unsafe self[unchecked: i])
             i &+= 1
         }
-        return mixed(first ^ tail, second ^ 0x8ebc_6af0_9c88_c6e3)
+        return mixed(first ^ tail ^ firstMask, second ^ secondMask)
     }
 }
 
