@@ -4,7 +4,7 @@ internal import Bytes
 package enum Authority {
     /// Whether the bytes are a host with an optional port: a name of unreserved characters, an
     /// IPv4 address, or a bracketed IPv6 one. Stricter than the RFC's grammar, whose percent-encoded
-    /// and `sub-delims` names no resolver knows and some parsers split at.
+    /// and `sub-delims` names and empty labels no resolver knows and some parsers split at.
     package static func isValid(_ bytes: Span<UInt8>) -> Bool {
         let end = hostEnd(in: bytes)
         guard end > 0 else { return false }
@@ -24,15 +24,27 @@ package enum Authority {
     }
 
     private static func nameEnd(in bytes: Span<UInt8>) -> Int {
+        let dot = UInt8(ascii: ".")
         var index = 0
-        while index < bytes.count, ASCII.isUnreserved(bytes[index]) { index &+= 1 }
+        var previous = dot
+        while index < bytes.count, ASCII.isUnreserved(bytes[index]) {
+            if bytes[index] == dot, previous == dot { return 0 }
+            previous = bytes[index]
+            index &+= 1
+        }
         return index
     }
 
     private static func addressEnd(in bytes: Span<UInt8>) -> Int {
         var index = 1
-        while index < bytes.count, isAddressCharacter(bytes[index]) { index &+= 1 }
-        guard index > 2, index < bytes.count, bytes[index] == UInt8(ascii: "]") else { return 0 }
+        var colons = 0
+        while index < bytes.count, isAddressCharacter(bytes[index]) {
+            if bytes[index] == UInt8(ascii: ":") { colons &+= 1 }
+            index &+= 1
+        }
+        // 45 characters are the longest textual form; two colons the fewest (`::`).
+        guard colons >= 2, index <= 46, index < bytes.count, bytes[index] == UInt8(ascii: "]")
+        else { return 0 }
         return index &+ 1
     }
 

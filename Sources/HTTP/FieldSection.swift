@@ -25,10 +25,13 @@ package final class FieldSection {
     package private(set) var saysKeepAlive = false
     /// Whether `Connection` says `upgrade`.
     package private(set) var saysUpgrade = false
-    /// The line of the first field of a kind, where the kind is kept; -1 where there is none.
+    /// The line of `Host`, -1 where there is none.
     package private(set) var host = -1
+    /// The line of the first `Authorization`, -1 where there is none.
     package private(set) var authorization = -1
+    /// The line of the first `Upgrade`, -1 where there is none.
     package private(set) var upgrade = -1
+    /// The line of the first `X-Request-Id`, -1 where there is none.
     package private(set) var requestID = -1
     /// How many `Authorization` fields there are.
     package private(set) var authorizationCount = 0
@@ -36,6 +39,9 @@ package final class FieldSection {
     package private(set) var expectsContinue = false
     /// Whether any field of `Via`, `Forwarded` or `X-Forwarded-*` that is extended is there.
     package private(set) var hasForwardingFields = false
+
+    /// Options of `Connection` compared with the fields; real messages have one or two.
+    private static let maxConnectionOptions = 32
 
     private let sender: Sender
     private var transferEncoding = -1
@@ -114,6 +120,8 @@ package final class FieldSection {
         }
         if connectionNamesFields { try dropNamedFields(bytes) }
         if hasOtherExpectation { throw .expectation }
+        // An HTTP/1.0 client cannot wait for it (RFC 9110, section 10.1.1).
+        if minorVersion == 0 { expectsContinue = false }
     }
 
     /// Leaves out what belongs to the connection, not to the message.
@@ -162,7 +170,7 @@ package final class FieldSection {
             host = count
         case .authorization:
             authorizationCount &+= 1
-            authorization = count
+            if authorization < 0 { authorization = count }
         case .contentLength:
             guard contentLength == nil else { throw .contentLength }
             contentLength = try FieldSection.length(bytes.extracting(line.value))
@@ -177,8 +185,8 @@ package final class FieldSection {
             } else {
                 hasOtherExpectation = sender == .client
             }
-        case .upgrade: upgrade = count
-        case .xRequestID: requestID = count
+        case .upgrade where upgrade < 0: upgrade = count
+        case .xRequestID where requestID < 0: requestID = count
         case .via, .forwarded, .xForwardedFor, .xForwardedHost, .xForwardedProto:
             hasForwardingFields = true
         default: break
@@ -212,8 +220,8 @@ package final class FieldSection {
         }
     }
 
-    /// Only `chunked` alone is understood. A list of names with another coding is 501; anything
-    /// else, `chunked` twice among it, is a framing trick and 400.
+    /// Only `chunked` alone is understood. A list of names that ends in `chunked` or leaves it out is
+    /// 501; anything else, `chunked` twice or not last among it, is a framing trick and 400.
     private func readTransferEncoding(_ value: Span<UInt8>) throws(MessageError) {
         if value.isEqualIgnoringCase(to: "chunked") {
             isChunked = true
@@ -221,25 +229,30 @@ package final class FieldSection {
         }
         var list = ListCursor(0..<value.count)
         var isChunkedNamed = false
-        var isEmpty = true
+        var codings = 0
         while let item = list.next(in: value) {
-            isEmpty = false
             let coding = value.extracting(item)
-            guard coding.endOfToken(from: 0) == coding.count else { throw .transferEncoding }
-            guard coding.isEqualIgnoringCase(to: "chunked") else { continue }
-            guard !isChunkedNamed else { throw .transferEncoding }
-            isChunkedNamed = true
+            guard coding.endOfToken(from: 0) == coding.count, !isChunkedNamed else {
+                throw .transferEncoding
+            }
+            isChunkedNamed = coding.isEqualIgnoringCase(to: "chunked")
+            codings &+= 1
         }
-        if isEmpty { throw .transferEncoding }
+        // No name at all, or `chunked` alone between commas.
+        guard codings > (isChunkedNamed ? 1 : 0) else { throw .transferEncoding }
         throw .unknownTransferCoding
     }
 
     /// Fields that `Connection` names belong to it (RFC 9110, section 7.6.1), but a client may not
-    /// use this to take away what was checked.
+    /// use this to take away what was checked. Each option is compared with each field: a head of
+    /// nothing but options would cost milliseconds, so there is a most of them.
     private func dropNamedFields(_ bytes: Span<UInt8>) throws(MessageError) {
+        var options = 0
         for index in 0..<count where table[index].kind == .connection {
             var list = ListCursor(table[index].value)
             while let item = list.next(in: bytes) {
+                options &+= 1
+                guard options <= FieldSection.maxConnectionOptions else { throw .connection }
                 let option = bytes.extracting(item)
                 switch FieldKind(name: option) {
                 case .host, .authorization, .contentLength, .transferEncoding: throw .connection

@@ -120,6 +120,7 @@ package final class RequestHead {
             // Never served: 405 whatever the target. Only its shape as a line was checked.
             form = .authority
         } else if target.count == 1, bytes[start] == UInt8(ascii: "*") {
+            guard bytes.extracting(method).isEqual(to: "OPTIONS") else { throw .startLine }
             form = .asterisk
         } else {
             try splitAbsolute(bytes)

@@ -24,6 +24,11 @@ package final class ResponseHead {
         guard let end = try fields.parse(bytes, from: fieldsStart) else { return false }
         length = end
         try fields.validate(bytes, minorVersion: minorVersion)
+        // Announced, but never there (RFC 9110, section 8.6): two readers would not agree where the
+        // next response begins.
+        if hasNoContentByStatus, let length = fields.contentLength, length > 0 {
+            throw .contentLength
+        }
         return true
     }
 
@@ -32,17 +37,21 @@ package final class ResponseHead {
 
     /// How the body is delimited (RFC 9112, section 6.3). `toHead`: the request was HEAD.
     package func framing(toHead: Bool) -> BodyFraming {
-        if toHead || status < 200 || status == 204 || status == 304 { return .none }
+        if toHead || hasNoContentByStatus || status == 304 { return .none }
         if fields.isChunked { return .chunked }
         guard let length = fields.contentLength else { return .untilClose }
         return length == 0 ? .none : .length(length)
     }
 
-    /// Whether the upstream keeps the connection open behind this response.
+    /// Whether the upstream keeps the connection open behind this response. One that sends chunks
+    /// where there is no content leaves bytes of unclear meaning behind.
     package var wantsKeepAlive: Bool {
-        if fields.saysClose { return false }
+        if fields.saysClose || (fields.isChunked && hasNoContentByStatus) { return false }
         return minorVersion == 1 || fields.saysKeepAlive
     }
+
+    /// Statuses whose responses have neither content nor framing fields (RFC 9112, section 6.3).
+    private var hasNoContentByStatus: Bool { status < 200 || status == 204 }
 
     private func parseStatusLine(_ bytes: Span<UInt8>) throws(MessageError) -> Int? {
         // "HTTP/1.1 200" is the least; the reason phrase, and its space, may be missing.
@@ -54,10 +63,10 @@ package final class ResponseHead {
         minorVersion = bytes[7] &- 0x30
         status = try ResponseHead.status(bytes.extracting(9..<12))
         let end = bytes.endOfFieldValue(from: 12)
+        guard end < bytes.count else { return nil }
+        guard bytes[end] == UInt8(ascii: "\r") else { throw .startLine }
         guard end &+ 1 < bytes.count else { return nil }
-        guard bytes[end] == UInt8(ascii: "\r"), bytes[end &+ 1] == UInt8(ascii: "\n") else {
-            throw .startLine
-        }
+        guard bytes[end &+ 1] == UInt8(ascii: "\n") else { throw .startLine }
         if end > 12 {
             guard bytes[12] == UInt8(ascii: " ") else { throw .startLine }
             reason = 13..<end
