@@ -1,0 +1,120 @@
+import Bytes
+import JSON
+
+/// When a token is valid: whole seconds since 1970.
+package struct TokenLifetime: Sendable, Equatable {
+    /// The later of `nbf` and `iat`, if there is any.
+    package let begins: Int64?
+    /// `exp`, if there is one.
+    package let expires: Int64?
+    /// Seconds by which clocks may differ; at both ends.
+    package let leeway: Int64
+
+    /// Valid while `now` is below `exp` and leeway, and not before the beginning less leeway. Dates
+    /// are within 2^53, so the sums cannot overflow.
+    package func check(at now: Int64) throws(TokenError) {
+        if let expires, now &- leeway >= expires { throw .expired }
+        if let begins, now &+ leeway < begins { throw .notYetValid }
+    }
+
+    /// The same check as a question.
+    package func contains(_ now: Int64) -> Bool {
+        if let expires, now &- leeway >= expires { return false }
+        if let begins, now &+ leeway < begins { return false }
+        return true
+    }
+}
+
+/// The checks of a claims set that need no key (RFC 7519, section 4.1). They come before the signature,
+/// which costs a hundred times as much.
+struct ClaimChecks {
+    private let rules: IssuerRules
+    /// Admitted types in lower case without `application/`; an absent `typ` by the flag.
+    private let types: [String]
+    private let admitsNoType: Bool
+
+    init(_ rules: IssuerRules) {
+        self.rules = rules
+        types = rules.types.compactMap { $0.map(Self.normalizedType) }
+        admitsNoType = rules.types.contains { $0 == nil }
+    }
+
+    /// Whether the header's `typ` is of an admitted kind: RFC 7515, section 4.1.9 leaves out
+    /// `application/`, and media types are compared without case.
+    func check(type: String?) throws(TokenError) {
+        guard let type else {
+            if admitsNoType { return }
+            throw .wrongType
+        }
+        let normalized = Self.normalizedType(type)
+        guard types.contains(where: { $0.isExactly(normalized) }) else { throw .wrongType }
+    }
+
+    /// Checks times, required claims and the audience; gives what the verified token keeps of them.
+    func check(
+        _ claims: JSONObject, at now: Int64
+    ) throws(TokenError) -> (TokenLifetime, audiences: [String]) {
+        let lifetime = try lifetime(of: claims)
+        try lifetime.check(at: now)
+        let audiences = try checkAudience(claims["aud"])
+        for name in rules.requiredClaims {
+            guard let value = name.value(in: claims), !value.isNull else {
+                throw .missingClaim(name.text)
+            }
+        }
+        return (lifetime, audiences)
+    }
+
+    private func lifetime(of claims: JSONObject) throws(TokenError) -> TokenLifetime {
+        let expires = try date(claims["exp"], NumericDate.floor)
+        let notBefore = try date(claims["nbf"], NumericDate.ceiling)
+        let issued = try date(claims["iat"], NumericDate.ceiling)
+        if expires == nil, !rules.allowsNoExpiry || rules.maxLifetime != nil {
+            throw .missingClaim("exp")
+        }
+        if let maxLifetime = rules.maxLifetime, let expires {
+            guard let issued else { throw .missingClaim("iat") }
+            guard expires &- issued <= maxLifetime else { throw .badToken }
+        }
+        let begins = notBefore.map { max($0, issued ?? $0) } ?? issued
+        return TokenLifetime(begins: begins, expires: expires, leeway: rules.leeway)
+    }
+
+    /// Null, text and numbers out of bounds are bad, not absent.
+    private func date(
+        _ value: JSONValue?, _ read: (JSONValue) -> Int64?
+    ) throws(TokenError) -> Int64? {
+        guard let value else { return nil }
+        guard let seconds = read(value) else { throw .badToken }
+        return seconds
+    }
+
+    /// `aud` is a string or an array of strings alone (RFC 7519, section 4.1.3), compared exactly.
+    private func checkAudience(_ claim: JSONValue?) throws(TokenError) -> [String] {
+        guard let claim else {
+            if rules.allowsNoAudience { return [] }
+            throw .missingClaim("aud")
+        }
+        let named = Self.audiences(claim)
+        if rules.audiences.isEmpty, rules.allowsNoAudience { return named ?? [] }
+        guard let named else { throw .wrongAudience }
+        for audience in rules.audiences where named.contains(where: audience.isExactly) {
+            return named
+        }
+        throw .wrongAudience
+    }
+
+    private static func audiences(_ claim: JSONValue) -> [String]? {
+        if let one = claim.string { return [one] }
+        guard let array = claim.array else { return nil }
+        let named = array.compactMap(\.string)
+        return named.count == array.count ? named : nil
+    }
+
+    private static func normalizedType(_ type: String) -> String {
+        var bytes = type.utf8.map(ASCII.lowercased)
+        let prefix = Array("application/".utf8)
+        if bytes.starts(with: prefix) { bytes.removeFirst(prefix.count) }
+        return String(validating: bytes.span) ?? type
+    }
+}

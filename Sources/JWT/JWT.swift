@@ -1,1 +1,0 @@
-// From a bearer token to verified claims.
