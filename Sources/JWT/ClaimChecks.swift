@@ -10,6 +10,13 @@ package struct TokenLifetime: Sendable, Equatable {
     /// Seconds by which clocks may differ; at both ends.
     package let leeway: Int64
 
+    /// A lifetime of dates within 2^53.
+    package init(begins: Int64?, expires: Int64?, leeway: Int64) {
+        self.begins = begins
+        self.expires = expires
+        self.leeway = leeway
+    }
+
     /// Valid while `now` is below `exp` and leeway, and not before the beginning less leeway. Dates
     /// are within 2^53, so the sums cannot overflow.
     package func check(at now: Int64) throws(TokenError) {
