@@ -8,11 +8,11 @@ import Glibc
 @safe
 package struct ByteBuffer: ~Copyable {
     /// The block, nil while nothing is allocated. Owned: freed in `deinit` and on release.
-    private var base: UnsafeMutableRawPointer?
+    @usableFromInline var base: UnsafeMutableRawPointer?
     private var start = 0
-    private var end = 0
+    @usableFromInline var end = 0
     /// Bytes allocated.
-    package private(set) var capacity = 0
+    @usableFromInline package private(set) var capacity = 0
 
     /// An empty buffer without memory.
     package init() {}
@@ -82,6 +82,7 @@ package struct ByteBuffer: ~Copyable {
     }
 
     /// Appends one byte.
+    @inlinable
     package mutating func append(byte: UInt8) {
         if end == capacity { makeRoom(for: 1) }
         // Room was made above, so `end < capacity` and the block exists.
@@ -96,7 +97,9 @@ package struct ByteBuffer: ~Copyable {
             UnsafeRawBufferPointer(start: literal.utf8Start, count: literal.utf8CodeUnitCount))
     }
 
-    /// Appends a string's UTF-8.
+    /// Appends a string's UTF-8. Disfavoured, so that a literal is taken as a `StaticString`, which
+    /// costs half.
+    @_disfavoredOverload
     package mutating func append(_ text: String) {
         var text = text
         text.withUTF8 { utf8 in
@@ -169,7 +172,8 @@ package struct ByteBuffer: ~Copyable {
     }
 
     @inline(never)
-    private mutating func makeRoom(for extra: Int) {
+    @usableFromInline
+    mutating func makeRoom(for extra: Int) {
         let held = count
         if let base = unsafe base, start > 0, capacity &- held >= extra, start >= held {
             unsafe memmove(base, base + start, held)
@@ -188,6 +192,8 @@ package struct ByteBuffer: ~Copyable {
         end = held
     }
 
+    /// Inlined, so that the division is by a constant.
+    @inline(__always)
     private mutating func append(magnitude: UInt, radix: UInt) {
         var digits = InlineArray<20, UInt8>(repeating: 0)
         var first = 20

@@ -79,14 +79,22 @@ extension ByteBuffer {
     /// UTF-8 becomes U+FFFD, so any bytes give a valid text on one line.
     package mutating func appendJSONString(_ bytes: Span<UInt8>) {
         append(byte: UInt8(ascii: "\""))
-        var start = 0
-        while true {
-            let end = bytes.endOfPlainText(from: start)
-            if end > start { append(bytes, start..<end) }
-            guard end < bytes.count else { break }
-            start = appendSpecial(bytes, at: end)
-        }
+        appendJSONText(bytes)
         append(byte: UInt8(ascii: "\""))
+    }
+
+    /// Writes what stands between a string's quotes, for callers that write these themselves.
+    package mutating func appendJSONText(_ bytes: Span<UInt8>) {
+        var start = bytes.endOfPlainText(from: 0)
+        // Nearly all texts are plain to their end.
+        if start == bytes.count { return append(bytes) }
+        append(bytes, 0..<start)
+        while start < bytes.count {
+            start = appendSpecial(bytes, at: start)
+            let end = bytes.endOfPlainText(from: start)
+            append(bytes, start..<end)
+            start = end
+        }
     }
 
     /// Writes the character at `offset`, which is not plain; returns the offset after it.
