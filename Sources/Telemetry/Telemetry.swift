@@ -1,1 +1,0 @@
-// The access-log line and the reason codes; no I/O.
