@@ -5,7 +5,6 @@
 #include <sched.h>
 #include <string.h>
 
-
 int clinux_accept(int listener, struct sockaddr_storage *address, socklen_t *length) {
     return accept4(listener, (struct sockaddr *)address, length, SOCK_NONBLOCK | SOCK_CLOEXEC);
 }
@@ -18,7 +17,11 @@ const uint32_t clinux_epoll_err = EPOLLERR;
 const uint32_t clinux_epoll_edge_triggered = EPOLLET;
 const uint32_t clinux_epoll_exclusive = EPOLLEXCLUSIVE;
 
-void clinux_name_thread(const char *name) { pthread_setname_np(pthread_self(), name); }
+void clinux_name_thread(const char *name) {
+    char kept[16] = {0};
+    strncpy(kept, name, sizeof kept - 1);
+    pthread_setname_np(pthread_self(), kept);
+}
 
 int clinux_processor_count(void) {
     cpu_set_t set;

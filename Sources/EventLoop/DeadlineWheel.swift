@@ -20,7 +20,12 @@ struct DeadlineWheel {
 
     /// An empty ring that begins at an instant.
     init(now: Instant) {
-        current = now.nanoseconds &>> DeadlineWheel.tickShift
+        current = DeadlineWheel.tick(of: now)
+    }
+
+    /// The tick that an instant falls into.
+    static func tick(of instant: Instant) -> Int64 {
+        instant.nanoseconds &>> tickShift
     }
 
     /// The tick in which an instant has surely passed.
@@ -41,7 +46,7 @@ struct DeadlineWheel {
 
     /// Moves on to `now` and returns whoever stood in the slots passed, with the tick of each.
     mutating func advance(to now: Instant) -> [(Registration, tick: Int64)] {
-        let target = now.nanoseconds &>> DeadlineWheel.tickShift
+        let target = DeadlineWheel.tick(of: now)
         var due: [(Registration, tick: Int64)] = []
         while count > 0, let next = nextTick(), next <= target {
             current = next

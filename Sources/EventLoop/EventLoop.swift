@@ -136,7 +136,8 @@ package final class EventLoop {
     package func receive(
         _ descriptor: Int32, _ body: (Span<UInt8>) -> Void
     ) -> ReceiveOutcome {
-        precondition(!isReceiving, "the receive buffer is lent already: resume work with resumeLater")
+        precondition(
+            !isReceiving, "the receive buffer is lent already: resume work with resumeLater")
         while true {
             // The buffer has `receiveCapacity` bytes.
             let count = unsafe recv(descriptor, receiveBuffer, EventLoop.receiveCapacity, 0)
@@ -177,7 +178,7 @@ package final class EventLoop {
         now = Instant.now
         for index in 0..<count { dispatch(index) }
         giveTurns()
-        tellDeadlines()
+        tellDeadlines(upTo: now)
         endOfTurn?()
     }
 
@@ -212,14 +213,16 @@ package final class EventLoop {
         }
     }
 
-    private func tellDeadlines() {
+    /// Tells whoever's deadline passed. `turn` calls it with the clock; tests bring their own time.
+    func tellDeadlines(upTo now: Instant) {
+        let reached = DeadlineWheel.tick(of: now)
         for (registration, tick) in wheel.advance(to: now) {
             guard isCurrent(registration), slots[Int(registration.slot)].armed == tick else {
                 continue
             }
             let slot = Int(registration.slot)
             slots[slot].armed = DeadlineWheel.none
-            if slots[slot].deadline <= tick {
+            if slots[slot].deadline <= reached {
                 slots[slot].deadline = DeadlineWheel.none
                 slots[slot].handler?.deadlineReached()
             } else if slots[slot].deadline != DeadlineWheel.none {

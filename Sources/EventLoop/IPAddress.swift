@@ -9,6 +9,8 @@ package enum IPAddress: Hashable, Sendable, CustomStringConvertible {
 
     /// Reads dotted decimal, or the text form of RFC 4291 without zone and brackets.
     package init?(_ text: String) {
+        // C would see the text end there.
+        if text.utf8.contains(0) { return nil }
         var v4 = in_addr()
         var v6 = in6_addr()
         // `inet_pton` reads the terminated copy of `text` and fills a local of the family's size.

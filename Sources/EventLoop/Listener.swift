@@ -17,7 +17,6 @@ package final class Listener: EventHandler {
     private let onAccept: (consuming Socket, SocketAddress) -> Void
     private var registration = Registration.none
     private var timer = Registration.none
-    private var isPaused = false
 
     /// A listener over a bound socket, not yet started. `isShared`: other loops accept from the same
     /// descriptor.
@@ -33,6 +32,8 @@ package final class Listener: EventHandler {
 
     /// Begins to accept.
     package func start() throws(SystemError) {
+        loop.forget(timer)
+        timer = .none
         registration = try loop.add(
             socket.descriptor, isShared ? .sharedIncoming : .incoming, handler: self)
     }
@@ -46,16 +47,19 @@ package final class Listener: EventHandler {
     }
 
     /// Takes and hands over what already waits in the kernel's queue, then stops: closing the
-    /// descriptor would reset those clients.
+    /// descriptor would reset those clients. A queue's length is the bound, or clients that go on
+    /// connecting would keep it here.
     package func drainAndStop() {
-        var outcome = acceptOne()
-        while outcome == .accepted || outcome == .lost { outcome = acceptOne() }
+        for _ in 0..<ListeningSocket.backlog {
+            let outcome = acceptOne()
+            guard outcome == .accepted || outcome == .lost else { break }
+        }
         stop()
     }
 
     package func ready(_ readiness: Readiness) {
-        if isPaused { return }
-        for _ in 0..<Listener.batch {
+        // Whoever is handed a connection may call `stop`; then the rest waits in the kernel's queue.
+        for _ in 0..<Listener.batch where registration != .none {
             switch acceptOne() {
             case .accepted, .lost: continue
             case .nothingWaiting: return
@@ -65,9 +69,6 @@ package final class Listener: EventHandler {
     }
 
     package func deadlineReached() {
-        loop.forget(timer)
-        timer = .none
-        isPaused = false
         do throws(SystemError) {
             try start()
         } catch {
@@ -99,7 +100,6 @@ package final class Listener: EventHandler {
     /// A level-triggered listener would wake the loop all the time, so it is taken out and a timer
     /// brings it back.
     private func pause() {
-        isPaused = true
         stop()
         timer = loop.addTimer(handler: self)
         loop.setDeadline(timer, loop.now.advanced(byMilliseconds: Listener.pauseMilliseconds))

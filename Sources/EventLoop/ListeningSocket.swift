@@ -10,7 +10,10 @@ package final class ListeningSocket: Sendable {
     package let address: SocketAddress
 
     /// Connections that may wait to be accepted; the kernel caps it at `net.core.somaxconn`.
-    private static let backlog: Int32 = 4096
+    static let backlog: Int32 = 4096
+
+    /// Of a unix socket's file: its user and group connect, nobody else.
+    private static let mode: mode_t = 0o660
 
     private init(adopting descriptor: Int32, address: SocketAddress) {
         self.descriptor = descriptor
@@ -26,14 +29,16 @@ package final class ListeningSocket: Sendable {
     package static func bind(
         _ address: SocketAddress, sharesPort: Bool = false
     ) throws(SystemError) -> ListeningSocket {
+        guard address.isNameable else { throw SystemError(.bind, code: ENAMETOOLONG) }
         if case .unix(let path) = address { try removeStale(path) }
         let socket = Socket(adopting: try Socket.open(address.family))
         try configure(socket.descriptor, address, sharesPort: sharesPort)
-        let previousMask = umask(0o117)
+        // A socket's own mode, less the process's mask, becomes its file's mode: nobody else can
+        // connect even before `chmod`. The mask stays alone; other threads make files under it.
+        if address.family == AF_UNIX { fchmod(socket.descriptor, mode) }
         let outcome = unsafe address.withNative { unsafe Glibc.bind(socket.descriptor, $0, $1) }
-        let code = errno
-        umask(previousMask)
-        guard outcome == 0 else { throw SystemError(.bind, code: code) }
+        guard outcome == 0 else { throw .last(.bind) }
+        if case .unix(let path) = address { _ = unsafe path.withCString { unsafe chmod($0, mode) } }
         guard listen(socket.descriptor, backlog) == 0 else { throw .last(.listen) }
         let bound = address.port == 0 ? localAddress(socket.descriptor) : address
         return ListeningSocket(adopting: socket.release(), address: bound)

@@ -9,6 +9,8 @@ package enum Resolver {
         of host: String, port: UInt16
     ) throws(SystemError) -> [SocketAddress] {
         if let literal = IPAddress(host) { return [.ip(literal, port: port)] }
+        // C would see the name end there, and ask for another.
+        if host.utf8.contains(0) { throw SystemError(.getaddrinfo, code: ENOENT) }
         var hints = unsafe addrinfo()
         unsafe hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
         unsafe hints.ai_flags = AI_ADDRCONFIG

@@ -29,6 +29,7 @@ package struct Socket: ~Copyable {
     package static func connecting(
         to address: SocketAddress
     ) throws(SystemError) -> Socket {
+        guard address.isNameable else { throw SystemError(.connect, code: ENAMETOOLONG) }
         let socket = Socket(adopting: try open(address.family))
         if address.family != AF_UNIX {
             try setOption(socket.descriptor, level: Int32(IPPROTO_TCP), name: TCP_NODELAY, to: 1)

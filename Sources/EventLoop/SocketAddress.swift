@@ -32,6 +32,13 @@ package enum SocketAddress: Hashable, Sendable, CustomStringConvertible {
     /// Bytes a unix path may have: `sun_path` less its terminator.
     package static let maxUnixPath = 107
 
+    /// Whether the kernel would take the whole path: a longer one, or one with a NUL inside, would
+    /// name another file, and an empty one a socket outside of the file system.
+    var isNameable: Bool {
+        guard case .unix(let path) = self else { return true }
+        return 1...SocketAddress.maxUnixPath ~= path.utf8.count && !path.utf8.contains(0)
+    }
+
     var family: Int32 {
         switch self {
         case .ip(.v4, _): AF_INET

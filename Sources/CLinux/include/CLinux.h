@@ -23,7 +23,7 @@ extern const uint32_t clinux_epoll_err;
 extern const uint32_t clinux_epoll_edge_triggered;
 extern const uint32_t clinux_epoll_exclusive;
 
-/// Names the calling thread; the kernel keeps 15 bytes.
+/// Names the calling thread; the kernel refuses more than 15 bytes, so the first 15 count.
 void clinux_name_thread(const char *name);
 
 /// Processors this process may run on, or 1.
