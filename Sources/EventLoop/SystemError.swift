@@ -20,6 +20,11 @@ package struct SystemError: Error, Equatable, Sendable, CustomStringConvertible 
         self.code = code
     }
 
+    /// The address is taken.
+    package static let addressInUse = SystemError(.bind, code: EADDRINUSE)
+    /// The name has no address.
+    package static let addressNotFound = SystemError(.getaddrinfo, code: ENOENT)
+
     /// A failure of `call` with the errno it just left.
     static func last(_ call: Call) -> SystemError {
         SystemError(call, code: errno)

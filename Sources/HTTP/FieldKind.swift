@@ -3,9 +3,11 @@ internal import Bytes
 /// The fields that the proxy itself acts on; every other field is `other` and judged by policy.
 package enum FieldKind: UInt8, Equatable, Sendable, BitwiseCopyable {
     case other
+    case accept
     case authorization
     case connection
     case contentLength
+    case contentType
     case date
     case expect
     case forwarded
@@ -58,6 +60,7 @@ package enum FieldKind: UInt8, Equatable, Sendable, BitwiseCopyable {
         case (3, UInt8(ascii: "v")): .via
         case (4, UInt8(ascii: "h")): .host
         case (4, UInt8(ascii: "d")): .date
+        case (6, UInt8(ascii: "a")): .accept
         case (6, UInt8(ascii: "e")): .expect
         case (6, UInt8(ascii: "s")): .server
         case (7, UInt8(ascii: "u")): .upgrade
@@ -65,6 +68,7 @@ package enum FieldKind: UInt8, Equatable, Sendable, BitwiseCopyable {
         case (9, UInt8(ascii: "f")): .forwarded
         case (10, UInt8(ascii: "c")): .connection
         case (10, UInt8(ascii: "k")): .keepAlive
+        case (12, UInt8(ascii: "c")): .contentType
         case (12, UInt8(ascii: "x")): .xRequestID
         case (13, UInt8(ascii: "a")): .authorization
         case (14, UInt8(ascii: "c")): .contentLength
@@ -82,9 +86,11 @@ package enum FieldKind: UInt8, Equatable, Sendable, BitwiseCopyable {
     private var lowercaseName: StaticString {
         switch self {
         case .other: ""
+        case .accept: "accept"
         case .authorization: "authorization"
         case .connection: "connection"
         case .contentLength: "content-length"
+        case .contentType: "content-type"
         case .date: "date"
         case .expect: "expect"
         case .forwarded: "forwarded"

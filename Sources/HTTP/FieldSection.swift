@@ -60,6 +60,12 @@ package final class FieldSection {
         return table[index]
     }
 
+    /// The first line of a kind, nil where there is none.
+    package func firstIndex(of kind: FieldKind) -> Int? {
+        for index in 0..<count where table[index].kind == kind { return index }
+        return nil
+    }
+
     /// Leaves the line at `index` out of what is forwarded.
     package func drop(_ index: Int) {
         precondition(index < count, "no such field line")
