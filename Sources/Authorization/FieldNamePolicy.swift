@@ -6,8 +6,8 @@ package enum FieldVerdict: Equatable, Sendable {
     case keep
     /// It is removed: back ends take such names for ours.
     case remove
-    /// `Forwarded` or a well-known `X-Forwarded-…`, written with hyphens: kept from a trusted proxy,
-    /// removed from everybody else.
+    /// `Forwarded` or a well-known `X-Forwarded-…`, written with hyphens: kept from a trusted
+    /// proxy, removed from everybody else.
     case forwarding
     /// It looks like a field that decides about framing or rights: 400.
     case refuse
@@ -37,8 +37,8 @@ package final class FieldNamePolicy {
 
     /// A policy over names, where one that ends in `*` stands for all that begin like it.
     ///
-    /// `removed` is what routes write and what `identityHeaders` lists; what the proxy itself needs is
-    /// added here.
+    /// `removed` is what routes write and what `identityHeaders` lists; what the proxy itself needs
+    /// is added here.
     package init(removing removed: [String]) {
         var names: [(name: [UInt8], verdict: FieldVerdict)] = []
         func add(_ list: [String], _ verdict: FieldVerdict) {

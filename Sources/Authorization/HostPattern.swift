@@ -9,8 +9,8 @@ package enum HostPattern: Hashable, Sendable {
     /// Every host.
     case any
 
-    /// Reads a pattern; nil where it is no host name, address or `*.` and a name. A port is not part
-    /// of a host.
+    /// Reads a pattern; nil where it is no host name, address or `*.` and a name. A port is not
+    /// part of a host.
     package init?(_ text: String) {
         var bytes = text.utf8.map { ASCII.lowercased($0) }
         let isWildcard = bytes.starts(with: "*.".utf8)

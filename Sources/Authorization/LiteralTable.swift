@@ -1,9 +1,10 @@
 import Bytes
 
-/// A hash table from (parent, octets) to a number: the literal steps of the route trie and its hosts.
+/// A hash table from (parent, octets) to a number: the literal steps of the route trie and its
+/// hosts.
 ///
-/// The octets of all keys stand in one array, so a look-up touches two arrays and makes nothing. Keys
-/// come from the configuration, so nobody can aim at its hash.
+/// The octets of all keys stand in one array, so a look-up touches two arrays and makes nothing.
+/// Keys come from the configuration, so nobody can aim at its hash.
 struct LiteralTable {
     private struct Slot {
         /// The hash; 0 marks a free slot.

@@ -9,8 +9,8 @@ struct MethodTable {
     /// The value of `Allow`.
     private(set) var allow = ""
 
-    /// What a route without `methods` is said to allow: any method passes it, these are the standard
-    /// ones (RFC 9110, section 9.1, and RFC 5789) that are ever forwarded.
+    /// What a route without `methods` is said to allow: any method passes it, these are the
+    /// standard ones (RFC 9110, section 9.1, and RFC 5789) that are ever forwarded.
     private static let standard = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
     mutating func insert(_ methods: [String]?, _ route: Int) {

@@ -28,8 +28,8 @@ package struct RoutePattern: Equatable, Sendable {
 package enum RouteMatch: Equatable, Sendable {
     /// The route at this place in the configuration.
     case route(Int)
-    /// Host and path fit, the method does not: 405. The number is for `allowedMethods`; nil where no
-    /// host and path fit either (TRACE and CONNECT are 405 always).
+    /// Host and path fit, the method does not: 405. The number is for `allowedMethods`; nil where
+    /// no host and path fit either (TRACE and CONNECT are 405 always).
     case methodNotAllowed(Int?)
     /// No route has this host and path: 404.
     case noRoute
@@ -40,8 +40,8 @@ package enum RouteMatch: Equatable, Sendable {
 /// The routes of a configuration as a tree, so that ten thousand cost what ten cost.
 ///
 /// The best (host, path) decides alone: of the hosts the exact one, then the longest `*.x`, then
-/// none; of the paths the first in the order literal, `{name}`, end, `**` from the left. That is the
-/// order in which `descend` tries a node's children, so the first pattern found is the best.
+/// none; of the paths the first in the order literal, `{name}`, end, `**` from the left. That is
+/// the order in which `descend` tries a node's children, so the first pattern found is the best.
 ///
 /// Work is bounded: each node has one parent and one place in the path, so a look-up enters a node
 /// at most once; it enters one only where all segments before it fit, so `k` segments meet at most
@@ -71,8 +71,8 @@ package final class RouteTable {
     private var anyHostRoot = -1
     private let unsafePaths: [PathQuirks]
 
-    /// A table of routes in the order of the configuration, which has no two with the same host, path
-    /// and method.
+    /// A table of routes in the order of the configuration, which has no two with the same host,
+    /// path and method.
     package init(_ patterns: [RoutePattern]) {
         unsafePaths = patterns.map(\.unsafePaths)
         for (route, pattern) in patterns.enumerated() { insert(pattern, route) }

@@ -1,4 +1,5 @@
-/// Octet classes of RFC 9110 and RFC 3986, each as two 64-bit sets: no table to load, no lazy global.
+/// Octet classes of RFC 9110 and RFC 3986, each as two 64-bit sets: no table to load, no lazy
+/// global.
 package enum ASCII {
     /// `tchar` (RFC 9110, section 5.6.2): what names of methods and fields are made of.
     @inlinable

@@ -1,7 +1,8 @@
-/// Scanners and comparisons over spans: the per-byte work of the parsers, kept in one module so that
-/// it inlines there and callers pay one call a run.
+/// Scanners and comparisons over spans: the per-byte work of the parsers, kept in one module so
+/// that it inlines there and callers pay one call a run.
 extension Span where Element == UInt8 {
-    /// The first byte at or after `start`, which lies within the span, that is no `tchar`, or `count`.
+    /// The first byte at or after `start`, which lies within the span, that is no `tchar`, or
+    /// `count`.
     package func endOfToken(from start: Int) -> Int {
         precondition(start >= 0, "negative offset")
         var i = start
@@ -116,10 +117,10 @@ extension Span where Element == UInt8 {
         return true
     }
 
-    /// A 64-bit hash under a secret `seed` (the construction of wyhash). Every factor is masked with
-    /// something drawn from the seed: with wyhash's published constants alone, a word equal to one
-    /// of them makes a product zero and wipes out the seed, and collisions could be written down.
-    /// Equality is still decided by comparing bytes.
+    /// A 64-bit hash under a secret `seed` (the construction of wyhash). Every factor is masked
+    /// with something drawn from the seed: with wyhash's published constants alone, a word equal to
+    /// one of them makes a product zero and wipes out the seed, and collisions could be written
+    /// down. Equality is still decided by comparing bytes.
     package func hash(seed: UInt64) -> UInt64 {
         let bytes = unsafe self.bytes
         let firstMask = mixed(seed ^ 0xa076_1d64_78bd_642f, 0xe703_7ed1_a0b4_28db)

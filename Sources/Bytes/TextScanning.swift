@@ -1,7 +1,7 @@
 extension Span where Element == UInt8 {
     /// The first byte at or after `start` that a JSON string cannot hold as it stands or that needs
-    /// a look (RFC 8259, section 7): a control, `"`, `\`, DEL or a byte outside of ASCII; or `count`.
-    /// Eight bytes a step.
+    /// a look (RFC 8259, section 7): a control, `"`, `\`, DEL or a byte outside of ASCII; or
+    /// `count`. Eight bytes a step.
     package func endOfPlainText(from start: Int) -> Int {
         precondition(start >= 0, "negative offset")
         let bytes = unsafe self.bytes

@@ -1,9 +1,9 @@
 /// Deadlines at a constant price, whether one is set or ten thousand.
 ///
-/// Time is cut into ticks of 2^24 ns (16.8 ms), and a ring of 4,096 slots covers the next 68 s. A handler
-/// stands in the ring once at most: moving its deadline later only changes a number in its record,
-/// and the ring looks at that number when the earlier slot comes. Most requests therefore touch the
-/// ring not at all.
+/// Time is cut into ticks of 2^24 ns (16.8 ms), and a ring of 4,096 slots covers the next 68 s. A
+/// handler stands in the ring once at most: moving its deadline later only changes a number in its
+/// record, and the ring looks at that number when the earlier slot comes. Most requests therefore
+/// touch the ring not at all.
 struct DeadlineWheel {
     /// Never.
     static let none = Int64.max

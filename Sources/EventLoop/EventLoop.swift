@@ -3,9 +3,10 @@ internal import Glibc
 
 /// One thread's loop over epoll: readiness, deadlines and turns that were asked for.
 ///
-/// Not Sendable: it is made inside the thread that runs it, and so is everything registered with it.
-/// A turn is: wait, tell each ready handler, give the turns asked for, tell deadlines that passed, then
-/// the end-of-turn hook. Streams are registered once, edge-triggered, for their whole life.
+/// Not Sendable: it is made inside the thread that runs it, and so is everything registered with
+/// it. A turn is: wait, tell each ready handler, give the turns asked for, tell deadlines that
+/// passed, then the end-of-turn hook. Streams are registered once, edge-triggered, for their whole
+/// life.
 @safe
 package final class EventLoop {
     /// What reading from a socket gave.
@@ -39,7 +40,8 @@ package final class EventLoop {
         var isQueued = false
     }
 
-    /// Bytes one read takes at most; also the size of the receive buffer that all connections share.
+    /// Bytes one read takes at most; also the size of the receive buffer that all connections
+    /// share.
     package static let receiveCapacity = 65536
     private static let maxEvents = 256
 
@@ -105,8 +107,8 @@ package final class EventLoop {
         freeSlot(registration)
     }
 
-    /// Gives up a timer, or a descriptor that its owner closes right away: closing ends the kernel's
-    /// interest.
+    /// Gives up a timer, or a descriptor that its owner closes right away: closing ends the
+    /// kernel's interest.
     package func forget(_ registration: Registration) {
         guard isCurrent(registration) else { return }
         freeSlot(registration)

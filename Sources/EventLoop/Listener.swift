@@ -3,8 +3,8 @@ internal import Glibc
 
 /// Accepts connections for one loop.
 ///
-/// Accepting a bounded number a turn leaves room for the connections that are there. Where descriptors
-/// run out it stops for a moment instead of spinning on a listener that stays readable.
+/// Accepting a bounded number a turn leaves room for the connections that are there. Where
+/// descriptors run out it stops for a moment instead of spinning on a listener that stays readable.
 package final class Listener: EventHandler {
     /// Connections accepted in one turn at most.
     private static let batch = 64
@@ -18,8 +18,8 @@ package final class Listener: EventHandler {
     private var registration = Registration.none
     private var timer = Registration.none
 
-    /// A listener over a bound socket, not yet started. `isShared`: other loops accept from the same
-    /// descriptor.
+    /// A listener over a bound socket, not yet started. `isShared`: other loops accept from the
+    /// same descriptor.
     package init(
         loop: EventLoop, socket: ListeningSocket, isShared: Bool,
         onAccept: @escaping (consuming Socket, SocketAddress) -> Void
@@ -57,8 +57,10 @@ package final class Listener: EventHandler {
         stop()
     }
 
+    /// Accepts what waits.
     package func ready(_ readiness: Readiness) {
-        // Whoever is handed a connection may call `stop`; then the rest waits in the kernel's queue.
+        // Whoever is handed a connection may call `stop`; then the rest waits in the kernel's
+        // queue.
         for _ in 0..<Listener.batch where registration != .none {
             switch acceptOne() {
             case .accepted, .lost: continue
@@ -68,6 +70,7 @@ package final class Listener: EventHandler {
         }
     }
 
+    /// Accepts again after a pause.
     package func deadlineReached() {
         do throws(SystemError) {
             try start()

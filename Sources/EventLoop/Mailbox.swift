@@ -2,8 +2,8 @@ internal import CLinux
 internal import Glibc
 internal import Synchronization
 
-/// The one way from another thread into a loop: plain values in a queue, and a descriptor that wakes
-/// the loop.
+/// The one way from another thread into a loop: plain values in a queue, and a descriptor that
+/// wakes the loop.
 package final class Mailbox<Message: Sendable>: Sendable {
     private let messages = Mutex<[Message]>([])
     /// The eventfd; closed with the mailbox, which both sides hold.
@@ -57,6 +57,7 @@ package final class MailboxReader<Message: Sendable>: EventHandler {
         registration = try loop.add(mailbox.descriptor, .incoming, handler: self)
     }
 
+    /// Takes what was posted.
     package func ready(_ readiness: Readiness) {
         for message in mailbox.takeAll() { onMessage(message) }
     }

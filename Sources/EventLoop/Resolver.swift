@@ -46,7 +46,8 @@ package enum Resolver {
         }
     }
 
-    /// getaddrinfo has codes of its own; what is passing and what is final is all that is told apart.
+    /// getaddrinfo has codes of its own; what is passing and what is final is all that is told
+    /// apart.
     private static func errnoLike(_ code: Int32) -> Int32 {
         switch code {
         case EAI_AGAIN: EAGAIN

@@ -43,6 +43,7 @@ package final class Signals: EventHandler {
         close(descriptor)
     }
 
+    /// Hands on the signals that came.
     package func ready(_ readiness: Readiness) {
         var info = signalfd_siginfo()
         let size = MemoryLayout<signalfd_siginfo>.size

@@ -2,9 +2,9 @@ internal import Bytes
 
 /// `host[:port]` (RFC 9110, section 7.2; RFC 3986, section 3.2.2), without user information.
 package enum Authority {
-    /// Whether the bytes are a host with an optional port: a name of unreserved characters, an
-    /// IPv4 address, or a bracketed IPv6 one. Stricter than the RFC's grammar, whose percent-encoded
-    /// and `sub-delims` names and empty labels no resolver knows and some parsers split at.
+    /// Whether the bytes are a host with an optional port: a name of unreserved characters, an IPv4
+    /// address, or a bracketed IPv6 one. Stricter than the RFC's grammar, whose percent-encoded and
+    /// `sub-delims` names and empty labels no resolver knows and some parsers split at.
     package static func isValid(_ bytes: Span<UInt8>) -> Bool {
         let end = hostEnd(in: bytes)
         guard end > 0 else { return false }

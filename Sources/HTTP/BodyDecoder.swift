@@ -6,8 +6,8 @@ package import Bytes
 ///     untilClose  ── data … ──▶ (complete when the connection ends)
 ///     chunked     size ─▶ data ─▶ size … size 0 ─▶ trailer lines ─▶ complete
 ///
-/// Chunk extensions are read and left out (RFC 9112, section 7.1.1). Trailer lines are collected for
-/// the caller, who decides whether they go on.
+/// Chunk extensions are read and left out (RFC 9112, section 7.1.1). Trailer lines are collected
+/// for the caller, who decides whether they go on.
 package struct BodyDecoder: ~Copyable {
     /// What one call found.
     package enum Step: Equatable, Sendable {

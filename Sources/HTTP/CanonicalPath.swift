@@ -19,12 +19,13 @@ package struct PathQuirks: OptionSet, Sendable {
     package static let emptySegments = PathQuirks(rawValue: 4)
 }
 
-/// The one form of a request's path that is matched, logged and forwarded (RFC 3986, section 6.2.2).
+/// The one form of a request's path that is matched, logged and forwarded (RFC 3986, section
+/// 6.2.2).
 ///
 /// Ambiguous paths are refused, never repaired: nothing is merged or resolved.
 package enum CanonicalPath: Equatable, Sendable {
-    /// The path is to be taken as received. With quirks it is matched undecoded and needs the matched
-    /// route's leave.
+    /// The path is to be taken as received. With quirks it is matched undecoded and needs the
+    /// matched route's leave.
     case asReceived(PathQuirks)
     /// The canonical form is in the buffer given.
     case rewritten

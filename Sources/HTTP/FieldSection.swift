@@ -226,8 +226,8 @@ package final class FieldSection {
         }
     }
 
-    /// Only `chunked` alone is understood. A list of names that ends in `chunked` or leaves it out is
-    /// 501; anything else, `chunked` twice or not last among it, is a framing trick and 400.
+    /// Only `chunked` alone is understood. A list of names that ends in `chunked` or leaves it out
+    /// is 501; anything else, `chunked` twice or not last among it, is a framing trick and 400.
     private func readTransferEncoding(_ value: Span<UInt8>) throws(MessageError) {
         if value.isEqualIgnoringCase(to: "chunked") {
             isChunked = true

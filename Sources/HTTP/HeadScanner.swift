@@ -11,8 +11,8 @@ package struct HeadScanner: Sendable {
     /// A scanner at the start of a head.
     package init() {}
 
-    /// Whether the parser should look at `bytes`, the head from its first byte on: it is complete, or
-    /// holds a line ending that no head has. Remembers how far it looked.
+    /// Whether the parser should look at `bytes`, the head from its first byte on: it is complete,
+    /// or holds a line ending that no head has. Remembers how far it looked.
     package mutating func isWorthParsing(_ bytes: Span<UInt8>) -> Bool {
         var offset = min(scanned, bytes.count)
         while let newline = bytes.firstIndex(of: UInt8(ascii: "\n"), from: offset) {

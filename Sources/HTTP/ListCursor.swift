@@ -1,6 +1,7 @@
 internal import Bytes
 
-/// Walks the members of a comma-separated field value (RFC 9110, section 5.6.1), empty ones skipped.
+/// Walks the members of a comma-separated field value (RFC 9110, section 5.6.1), empty ones
+/// skipped.
 package struct ListCursor {
     private var offset: Int
     private let end: Int

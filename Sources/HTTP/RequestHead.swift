@@ -1,6 +1,7 @@
 internal import Bytes
 
-/// A request's head, parsed in place: offsets into the bytes it was read from (RFC 9112, section 3).
+/// A request's head, parsed in place: offsets into the bytes it was read from (RFC 9112, section
+/// 3).
 ///
 /// One instance serves a whole worker; it describes the head that was parsed last.
 package final class RequestHead {

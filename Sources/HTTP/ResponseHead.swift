@@ -32,7 +32,8 @@ package final class ResponseHead {
         return true
     }
 
-    /// Whether this is an interim response (RFC 9110, section 15.2) other than a switch of protocols.
+    /// Whether this is an interim response (RFC 9110, section 15.2) other than a switch of
+    /// protocols.
     package var isInterim: Bool { status < 200 && status != 101 }
 
     /// How the body is delimited (RFC 9112, section 6.3). `toHead`: the request was HEAD.

@@ -42,8 +42,8 @@ extension JSONNumber: Equatable {
     }
 }
 
-/// `0.d1d2d3… × 10^exponent`, with neither leading nor trailing zeros among the digits, so that each
-/// number has one form. Zero has no digits.
+/// `0.d1d2d3… × 10^exponent`, with neither leading nor trailing zeros among the digits, so that
+/// each number has one form. Zero has no digits.
 private struct Decimal: Equatable {
     let isNegative: Bool
     let digits: [UInt8]

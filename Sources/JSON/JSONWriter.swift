@@ -2,8 +2,8 @@ package import Bytes
 
 /// Writing JSON straight into a buffer, for log lines and problem documents.
 ///
-/// A separator is written where the byte before calls for one, so the writer has no state: a finished
-/// value never ends in `{`, `[` or `:`.
+/// A separator is written where the byte before calls for one, so the writer has no state: a
+/// finished value never ends in `{`, `[` or `:`.
 extension ByteBuffer {
     /// Opens an object, as an element or after a name.
     package mutating func beginJSONObject() {
@@ -75,8 +75,8 @@ extension ByteBuffer {
         appendJSONString(text.utf8Span.span)
     }
 
-    /// Writes bytes as a string in its quotes. Controls are escaped; a byte that is no part of valid
-    /// UTF-8 becomes U+FFFD, so any bytes give a valid text on one line.
+    /// Writes bytes as a string in its quotes. Controls are escaped; a byte that is no part of
+    /// valid UTF-8 becomes U+FFFD, so any bytes give a valid text on one line.
     package mutating func appendJSONString(_ bytes: Span<UInt8>) {
         append(byte: UInt8(ascii: "\""))
         appendJSONText(bytes)

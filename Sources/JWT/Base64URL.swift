@@ -1,7 +1,7 @@
 /// Base64 with the URL-safe alphabet (RFC 4648, section 5), as JOSE uses it: without padding.
 package enum Base64URL {
-    /// Decodes strictly: no padding, no other alphabet, no white space, no stray bits at the end, so
-    /// that one value has one text. Nil for anything else.
+    /// Decodes strictly: no padding, no other alphabet, no white space, no stray bits at the end,
+    /// so that one value has one text. Nil for anything else.
     package static func decode(_ text: Span<UInt8>) -> [UInt8]? {
         decode(text, values: strictValues, allowsStrayBits: false)
     }

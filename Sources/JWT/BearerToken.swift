@@ -16,8 +16,8 @@ package struct BearerToken: Equatable, Sendable {
         case malformed
     }
 
-    /// Reads the value of one `Authorization` field (RFC 9110, section 11.4; RFC 6750, section 2.1).
-    /// The scheme is compared without case.
+    /// Reads the value of one `Authorization` field (RFC 9110, section 11.4; RFC 6750, section
+    /// 2.1). The scheme is compared without case.
     package static func read(_ field: Span<UInt8>) -> Field {
         let scheme = field.endOfToken(from: 0)
         guard scheme > 0, scheme == field.count || field[scheme] == UInt8(ascii: " ") else {

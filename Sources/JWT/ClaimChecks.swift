@@ -32,8 +32,8 @@ package struct TokenLifetime: Sendable, Equatable {
     }
 }
 
-/// The checks of a claims set that need no key (RFC 7519, section 4.1). They come before the signature,
-/// which costs a hundred times as much.
+/// The checks of a claims set that need no key (RFC 7519, section 4.1). They come before the
+/// signature, which costs a hundred times as much.
 struct ClaimChecks {
     private let rules: IssuerRules
     /// Admitted types in lower case without `application/`; an absent `typ` by the flag.

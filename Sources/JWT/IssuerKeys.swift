@@ -20,7 +20,8 @@ struct IssuerKeys {
     }
 
     private var state: State
-    /// Rises with each change of the keys. A cached token verified under an older one is looked up anew.
+    /// Rises with each change of the keys. A cached token verified under an older one is looked up
+    /// anew.
     private(set) var generation: UInt64 = 0
 
     /// No keys yet, or the secret, which never changes.
@@ -38,8 +39,8 @@ struct IssuerKeys {
         return true
     }
 
-    /// Takes a new set. Keys that stay keep their prepared checks; a set that changes nothing leaves
-    /// the generation alone. A secret is never replaced by a set.
+    /// Takes a new set. Keys that stay keep their prepared checks; a set that changes nothing
+    /// leaves the generation alone. A secret is never replaced by a set.
     mutating func replace(with set: JWKSet) {
         var old: [Entry] = []
         switch state {
@@ -56,7 +57,8 @@ struct IssuerKeys {
         generation &+= 1
     }
 
-    /// Whether a key that a token was verified with is still one of them. Nil stands for the secret.
+    /// Whether a key that a token was verified with is still one of them. Nil stands for the
+    /// secret.
     func contains(_ key: JWK?) -> Bool {
         switch state {
         case .neverObtained: false

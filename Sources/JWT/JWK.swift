@@ -40,7 +40,8 @@ package struct JWK: Sendable, Equatable {
 }
 
 extension JWK {
-    /// Reads one member of a set's `keys`; refuses what could never check a signature, or never should.
+    /// Reads one member of a set's `keys`; refuses what could never check a signature, or never
+    /// should.
     init(_ value: JSONValue) throws(SkippedKey.Reason) {
         guard let members = value.object else { throw .notAnObject }
         keyID = try Self.text("kid", members)
@@ -123,8 +124,8 @@ extension JWK {
         return name
     }
 
-    /// RFC 7518, section 6.2.1.2 asks for full length; issuers that print a big integer drop leading
-    /// zeros or add a sign octet. The number is the same.
+    /// RFC 7518, section 6.2.1.2 asks for full length; issuers that print a big integer drop
+    /// leading zeros or add a sign octet. The number is the same.
     private static func coordinate(_ octets: [UInt8], of curve: EllipticCurve) -> [UInt8] {
         let digits = octets.drop { $0 == 0 }
         let missing = curve.coordinateByteCount - digits.count
@@ -151,7 +152,8 @@ extension JWK {
         return text
     }
 
-    /// RFC 7638, section 3: the required members alone, in order of their names, without white space.
+    /// RFC 7638, section 3: the required members alone, in order of their names, without white
+    /// space.
     private static func thumbprint(
         _ before: [(String, [UInt8])] = [], prefix: String = "", kty: String,
         _ after: [(String, [UInt8])]

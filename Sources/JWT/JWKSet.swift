@@ -3,8 +3,8 @@ import OpenSSL
 
 /// The usable keys of a JWK Set (RFC 7517, section 5): plain data that crosses threads.
 ///
-/// A key that cannot be used is skipped with a reason; the others live. `oct` keys are never taken from
-/// a set: whoever may read the set could sign.
+/// A key that cannot be used is skipped with a reason; the others live. `oct` keys are never taken
+/// from a set: whoever may read the set could sign.
 package struct JWKSet: Sendable, Equatable {
     /// Why a text gives no set at all.
     package enum Failure: Error, Equatable, Sendable {

@@ -1,7 +1,7 @@
 import Bytes
 
-/// The present moment on both clocks: the wall clock judges `exp` and `nbf`, the monotonic one a cache
-/// entry's age, so that a step of the wall clock cannot lengthen it.
+/// The present moment on both clocks: the wall clock judges `exp` and `nbf`, the monotonic one a
+/// cache entry's age, so that a step of the wall clock cannot lengthen it.
 package struct TokenTime: Sendable, Equatable {
     /// Seconds since 1970.
     package var wallSeconds: Int64
@@ -36,10 +36,10 @@ package struct TokenCacheLimits: Sendable, Equatable {
 
 /// Tokens that one worker has verified, by their bytes.
 ///
-/// Only verified tokens come in, so tokens that fail push nothing out. A keyed hash finds the place, a
-/// comparison of all bytes decides. Eviction is CLOCK: an entry that was asked for since the hand last
-/// came by gets a second round, so a run of tokens used once does not displace those in use. Memory is
-/// taken as tokens come in: docs/decisions/0003-token-cache.md.
+/// Only verified tokens come in, so tokens that fail push nothing out. A keyed hash finds the
+/// place, a comparison of all bytes decides. Eviction is CLOCK: an entry that was asked for since
+/// the hand last came by gets a second round, so a run of tokens used once does not displace those
+/// in use. Memory is taken as tokens come in: docs/decisions/0003-token-cache.md.
 package final class TokenCache {
     private final class Entry {
         let hash: UInt64
@@ -81,19 +81,21 @@ package final class TokenCache {
     /// Bytes they are taken to occupy.
     package private(set) var bytes = 0
 
-    /// An empty cache, which occupies next to nothing. The seed is secret, so nobody can aim at a bucket.
+    /// An empty cache, which occupies next to nothing. The seed is secret, so nobody can aim at a
+    /// bucket.
     package init(_ limits: TokenCacheLimits, seed: UInt64 = .random(in: .min ... .max)) {
         self.limits = limits
         self.seed = seed
     }
 
-    /// What a token occupies: its bytes, and the claims parsed out of them, in which names and values
-    /// of more than 15 bytes are objects of their own (measured: 3.1 KiB for a token of 800 bytes).
+    /// What a token occupies: its bytes, and the claims parsed out of them, in which names and
+    /// values of more than 15 bytes are objects of their own (measured: 3.1 KiB for a token of 800
+    /// bytes).
     private static func weight(of byteCount: Int) -> Int { 768 + byteCount * 3 }
 
-    /// The verified token of these bytes, if `verifier` would still find it right: within its lifetime,
-    /// its key still trusted, not older than the limit. The caller still has to look whether the route
-    /// admits its issuer.
+    /// The verified token of these bytes, if `verifier` would still find it right: within its
+    /// lifetime, its key still trusted, not older than the limit. The caller still has to look
+    /// whether the route admits its issuer.
     package func find(
         _ token: Span<UInt8>, at time: TokenTime, trustedBy verifier: TokenVerifier
     ) -> VerifiedToken? {
@@ -158,8 +160,9 @@ package final class TokenCache {
         }
     }
 
-    /// Moves the hand to the next entry that nobody asked for since it last came by, or that is too old
-    /// anyway, and drops it. There is one within two rounds, for the first takes every mark away.
+    /// Moves the hand to the next entry that nobody asked for since it last came by, or that is too
+    /// old anyway, and drops it. There is one within two rounds, for the first takes every mark
+    /// away.
     private func evict(at time: TokenTime) {
         for _ in 0..<slots.count * 2 {
             if hand >= slots.count { hand = 0 }

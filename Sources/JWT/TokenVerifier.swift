@@ -1,10 +1,11 @@
 import Bytes
 package import JSON
 
-/// A token whose signature and claims were found right under the rules of its issuer. Holding one shows
-/// that: nothing but the verifier below makes it.
+/// A token whose signature and claims were found right under the rules of its issuer. Holding one
+/// shows that: nothing but the verifier below makes it.
 package final class VerifiedToken: Sendable {
-    /// The issuer's place in the configuration. A route that does not admit it must refuse the token.
+    /// The issuer's place in the configuration. A route that does not admit it must refuse the
+    /// token.
     package let issuerIndex: Int
     /// All claims.
     package let claims: JSONObject
@@ -55,8 +56,8 @@ package final class TokenVerifier {
     private var issuers: [Issuer]
     private let maxTokenBytes: Int
 
-    /// A verifier for issuers in the order of the configuration. Keys come later; only secrets are there
-    /// from the start.
+    /// A verifier for issuers in the order of the configuration. Keys come later; only secrets are
+    /// there from the start.
     package init(_ rules: [IssuerRules], policyNumber: UInt64 = 0, maxTokenBytes: Int = 16 << 10) {
         issuers = rules.map { rules in
             Issuer(
@@ -76,8 +77,8 @@ package final class TokenVerifier {
         issuers[index].keys.areAvailable
     }
 
-    /// Verifies what follows `Bearer ` in the field. The signature comes last: whatever is cheaper to
-    /// find wrong is found first.
+    /// Verifies what follows `Bearer ` in the field. The signature comes last: whatever is cheaper
+    /// to find wrong is found first.
     ///
     /// - Parameters:
     ///   - admitted: the issuers that the route takes.
@@ -99,9 +100,9 @@ package final class TokenVerifier {
             policyNumber: policyNumber)
     }
 
-    /// Whether a token verified earlier would still be: same policy, time not over, key still trusted.
-    /// `generation` is the one of the issuer's keys at which the key was last seen among them; it moves
-    /// on with each look.
+    /// Whether a token verified earlier would still be: same policy, time not over, key still
+    /// trusted. `generation` is the one of the issuer's keys at which the key was last seen among
+    /// them; it moves on with each look.
     func stillTrusts(_ token: VerifiedToken, generation: inout UInt64, now: Int64) -> Bool {
         let index = token.issuerIndex
         guard token.policyNumber == policyNumber, index < issuers.count,

@@ -40,8 +40,8 @@ struct UnverifiedToken {
     }
 }
 
-/// The members of a JOSE header that we act on (RFC 7515, section 4.1). `jwk`, `jku`, `x5u`, `x5c` are
-/// not among them: a token does not say where to find the key that makes it valid.
+/// The members of a JOSE header that we act on (RFC 7515, section 4.1). `jwk`, `jku`, `x5u`, `x5c`
+/// are not among them: a token does not say where to find the key that makes it valid.
 struct JOSEHeader {
     let algorithm: SignatureAlgorithm
     let keyID: String?

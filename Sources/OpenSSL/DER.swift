@@ -38,8 +38,8 @@ enum DER {
 typealias SignatureOctets = InlineArray<144, UInt8>
 
 extension DER {
-    /// Writes JOSE's r ‖ s (RFC 7518, section 3.4) as ECDSA-Sig-Value and returns its length, or nil
-    /// if r or s is zero. Both halves hold at most 66 octets. Allocates nothing.
+    /// Writes JOSE's r ‖ s (RFC 7518, section 3.4) as ECDSA-Sig-Value and returns its length, or
+    /// nil if r or s is zero. Both halves hold at most 66 octets. Allocates nothing.
     static func writeSignature(_ raw: Span<UInt8>, into der: inout SignatureOctets) -> Int? {
         let half = raw.count / 2
         precondition(half <= 66, "no curve here has longer coordinates")

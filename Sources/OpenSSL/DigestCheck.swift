@@ -1,7 +1,7 @@
 internal import COpenSSL
 
-/// Checks signatures over a digest (RSA and ECDSA) with one key and one algorithm. The contexts are set
-/// up once: that is what makes RS256 cost 14 µs rather than 20.
+/// Checks signatures over a digest (RSA and ECDSA) with one key and one algorithm. The contexts are
+/// set up once: that is what makes RS256 cost 14 µs rather than 20.
 final class DigestCheck {
     private let hash: HashHandle
     private let check: CheckHandle

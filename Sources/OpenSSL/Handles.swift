@@ -1,8 +1,8 @@
 internal import COpenSSL
 
-// One owner for each C handle. Each wraps the pointer first and configures after, so that a failure on
-// the way frees it. A call that fails leaves entries in the thread's error queue; `refusal()` empties
-// it, so that no later reader takes them for its own.
+// One owner for each C handle. Each wraps the pointer first and configures after, so that a failure
+// on the way frees it. A call that fails leaves entries in the thread's error queue; `refusal()`
+// empties it, so that no later reader takes them for its own.
 
 /// Empties the error queue and gives the error to throw.
 func refusal() -> OpenSSLError {
@@ -39,7 +39,8 @@ struct KeyHandle: ~Copyable {
         return unsafe KeyHandle(owning: key)
     }
 
-    /// SP 800-56A's full check of an elliptic-curve key: coordinates in range, on the curve, of full order.
+    /// SP 800-56A's full check of an elliptic-curve key: coordinates in range, on the curve, of
+    /// full order.
     func isOnItsCurve() -> Bool {
         guard let context = unsafe EVP_PKEY_CTX_new(pointer, nil) else { return false }
         defer { unsafe EVP_PKEY_CTX_free(context) }

@@ -1,5 +1,5 @@
-/// A public key that can check signatures: plain data that crosses threads. Each worker makes its own
-/// `VerificationKey` of it.
+/// A public key that can check signatures: plain data that crosses threads. Each worker makes its
+/// own `VerificationKey` of it.
 ///
 /// Only usable keys come to be: sizes, exponents and points are checked here.
 package struct PublicKey: Sendable, Equatable {

@@ -1,7 +1,7 @@
 internal import COpenSSL
 
-/// A shared secret for HMAC (RFC 7518, section 3.2). A type of its own, so that a public key can never
-/// be taken for a secret. It belongs to one worker.
+/// A shared secret for HMAC (RFC 7518, section 3.2). A type of its own, so that a public key can
+/// never be taken for a secret. It belongs to one worker.
 package final class SecretKey {
     private let secret: [UInt8]
     private var contexts: [MACHandle?] = [nil, nil, nil]

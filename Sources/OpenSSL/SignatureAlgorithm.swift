@@ -1,7 +1,7 @@
 import Bytes
 
-/// The signature algorithms of JOSE that are ever accepted (RFC 7518, section 3.1; RFC 8037; RFC 9864).
-/// `none` is not among them, so it cannot be asked for.
+/// The signature algorithms of JOSE that are ever accepted (RFC 7518, section 3.1; RFC 8037; RFC
+/// 9864). `none` is not among them, so it cannot be asked for.
 package enum SignatureAlgorithm: UInt8, CaseIterable, Sendable {
     case rs256, rs384, rs512
     case ps256, ps384, ps512

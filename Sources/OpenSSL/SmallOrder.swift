@@ -1,5 +1,6 @@
 /// Edwards points whose order divides the cofactor. Under such a key one signature fits many
-/// messages (RFC 8032, section 8.4 leaves the check to the user of the curve), and OpenSSL takes them.
+/// messages (RFC 8032, section 8.4 leaves the check to the user of the curve), and OpenSSL takes
+/// them.
 enum SmallOrder {
     /// Whether an encoded point is of small order; the sign bit of x does not matter.
     static func contains(_ encoded: [UInt8], on curve: EdwardsCurve) -> Bool {

@@ -1,7 +1,7 @@
 internal import COpenSSL
 
-/// A public key ready to check signatures. It belongs to one worker: contexts are reused and counted
-/// without locks.
+/// A public key ready to check signatures. It belongs to one worker: contexts are reused and
+/// counted without locks.
 package final class VerificationKey {
     private let key: PublicKey
     private let handle: KeyHandle
@@ -15,8 +15,8 @@ package final class VerificationKey {
         checks = Array(repeating: nil, count: SignatureAlgorithm.allCases.count)
     }
 
-    /// Whether `signature`, in JOSE's form, is one of this key over `message`. An algorithm that does not
-    /// fit the key, HMAC above all, never is.
+    /// Whether `signature`, in JOSE's form, is one of this key over `message`. An algorithm that
+    /// does not fit the key, HMAC above all, never is.
     package func isValid(
         signature: Span<UInt8>, over message: Span<UInt8>, algorithm: SignatureAlgorithm
     ) -> Bool {

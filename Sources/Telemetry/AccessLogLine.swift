@@ -3,11 +3,11 @@ internal import JSON
 
 /// One request's line in the access log, a JSON object; docs/access-log.md lists its members.
 ///
-/// Written as the facts become known, since what they are read from does not last: `begin` while the
-/// head is in the receive buffer, `identify` while the token's claims are at hand, `finish` at the
-/// end, which appends the whole line to the log's buffer. Facts that are not known, empty spans, are
-/// left out. Bytes are escaped, so a line stays one line; long ones are cut and end in `…`. There is
-/// no place for a query string or a token.
+/// Written as the facts become known, since what they are read from does not last: `begin` while
+/// the head is in the receive buffer, `identify` while the token's claims are at hand, `finish` at
+/// the end, which appends the whole line to the log's buffer. Facts that are not known, empty
+/// spans, are left out. Bytes are escaped, so a line stays one line; long ones are cut and end in
+/// `…`. There is no place for a query string or a token.
 package struct AccessLogLine: ~Copyable {
     /// Most bytes of each fact that are kept.
     private enum Limit {

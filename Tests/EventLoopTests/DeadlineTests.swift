@@ -21,7 +21,8 @@ import Testing
         start.advanced(byMilliseconds: milliseconds)
     }
 
-    /// Goes on to an instant in steps of about a tick; the milliseconds at which the deadline was told.
+    /// Goes on to an instant in steps of about a tick; the milliseconds at which the deadline was
+    /// told.
     private func told(from first: Int64 = 0, upTo end: Int64, step: Int64 = 17) -> [Int64] {
         var times: [Int64] = []
         var time = first

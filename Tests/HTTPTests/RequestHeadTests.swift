@@ -174,11 +174,13 @@ import Testing
                 .contentLength),
             Refused(
                 head(
-                    "POST / HTTP/1.1", "Host: h", "Content-Length: 0", "Transfer-Encoding: chunked"),
+                    "POST / HTTP/1.1", "Host: h", "Content-Length: 0",
+                    "Transfer-Encoding: chunked"),
                 .contentLength),
             Refused(
                 head(
-                    "POST / HTTP/1.1", "Transfer-Encoding: chunked", "Host: h", "Content-Length: 3"),
+                    "POST / HTTP/1.1", "Transfer-Encoding: chunked", "Host: h",
+                    "Content-Length: 3"),
                 .contentLength),
             Refused(
                 head("POST / HTTP/1.1", "Transfer-Encoding: x", "Host: h", "Content-Length: 3"),
@@ -192,7 +194,8 @@ import Testing
                     "POST / HTTP/1.1", "Host: h", "Transfer-Encoding: identity",
                     "Transfer-Encoding: chunked"), .transferEncoding),
             Refused(
-                head("POST / HTTP/1.0", "Host: h", "Transfer-Encoding: chunked"), .transferEncoding),
+                head("POST / HTTP/1.0", "Host: h", "Transfer-Encoding: chunked"),
+                .transferEncoding),
         ]
         + [
             "", ",", ",chunked", "chunked,", "chunked, chunked", "gzip, chunked, chunked",

@@ -46,7 +46,8 @@ import Testing
             text: head("HTTP/1.1 204 N", "Transfer-Encoding: chunked"), status: 204, reason: "N",
             framing: .none, keepsAlive: false),
         Accepted(
-            text: head("HTTP/1.1 100 C"), status: 100, reason: "C", framing: .none, isInterim: true),
+            text: head("HTTP/1.1 100 C"), status: 100, reason: "C", framing: .none,
+            isInterim: true),
         Accepted(
             text: head("HTTP/1.1 103 E", "Link: a"), status: 103, reason: "E", framing: .none,
             isInterim: true),

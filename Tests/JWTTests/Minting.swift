@@ -50,8 +50,8 @@ func mint(_ claims: String, header: String = #"{"alg":"HS256"}"#) -> String {
     mint(Array(claims.utf8), header: Array(header.utf8), key: decoded(sharedSecret))
 }
 
-/// Claims that are right, with members added, or put in the place of those of the same name. A nil value
-/// leaves the member out. Values are JSON.
+/// Claims that are right, with members added, or put in the place of those of the same name. A nil
+/// value leaves the member out. Values are JSON.
 func claims(_ changes: [(String, String?)] = []) -> String {
     var members: [(String, String?)] = [
         ("iss", #""https://login.example.com/""#), ("aud", #""https://api.example.com""#),

@@ -44,7 +44,8 @@ func publicKey(_ name: String) throws -> PublicKey {
     }
 }
 
-/// A key of either kind by the name that the vectors use: `secret48` is the secret's first 48 octets.
+/// A key of either kind by the name that the vectors use: `secret48` is the secret's first 48
+/// octets.
 enum TestKey {
     case published(VerificationKey)
     case shared(SecretKey)
