@@ -61,7 +61,8 @@ let package = Package(
         // Which route, which claims and scopes; allowed, or refused and why.
         module("Authorization", uses: ["HTTP", "JWT", "JSON", "Bytes"]),
         // proxy.json to one immutable value, or every problem found.
-        module("Configuration", uses: ["JSON", "HTTP", "JWT", "Authorization", "Bytes"]),
+        module(
+            "Configuration", uses: ["JSON", "HTTP", "OpenSSL", "JWT", "Authorization", "Bytes"]),
         // The access-log line and the reason codes; no I/O.
         module("Telemetry", uses: ["JSON", "HTTP", "Bytes"]),
         // Connections, upstream pools, exchanges: where it all meets.
@@ -82,7 +83,7 @@ let package = Package(
         tests(of: "EventLoop", alsoUsing: ["CLinux", "Bytes"]),
         tests(of: "OpenSSL", alsoUsing: ["Bytes"]),
         tests(of: "JWT", alsoUsing: ["JSON", "OpenSSL", "Bytes"]),
-        tests(of: "Authorization", alsoUsing: ["HTTP", "JWT", "JSON", "Bytes"]),
+        tests(of: "Authorization", alsoUsing: ["HTTP", "OpenSSL", "JWT", "JSON", "Bytes"]),
         tests(of: "Configuration", alsoUsing: ["JSON", "HTTP", "JWT", "Authorization", "Bytes"]),
         tests(of: "Telemetry", alsoUsing: ["JSON", "HTTP", "Bytes"]),
         tests(

@@ -3,9 +3,9 @@ package import HTTP
 
 /// The path of a route: literal segments, `{name}` for one whole segment, a last `/**` for the path
 /// itself and all below it.
-package struct PathPattern: Equatable, Sendable {
+package struct PathPattern: Hashable, Sendable {
     /// One segment of a pattern.
-    package enum Segment: Equatable, Sendable {
+    package enum Segment: Hashable, Sendable {
         /// These octets, in canonical form. The last segment may be empty: a final slash counts.
         case literal([UInt8])
         /// Any one segment that is not empty.

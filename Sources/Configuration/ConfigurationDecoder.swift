@@ -1,0 +1,105 @@
+import JSON
+import JWT
+
+/// Reads `proxy.json`: one value, or every problem in it.
+package struct ConfigurationDecoder {
+    /// What came of it.
+    package struct Outcome: Sendable {
+        /// The configuration; nil where there is an error among the problems.
+        package let configuration: Configuration?
+        /// Errors and warnings in the order of the file.
+        package let problems: [ConfigurationProblem]
+    }
+
+    /// A configuration of ten thousand routes has about 2 MiB.
+    package static let maxBytes = 16 << 20
+
+    private let file: String
+    private let environment: [String: String]
+    private let checksKeyFiles: Bool
+    private let readFile: (String) -> [UInt8]?
+
+    /// A decoder.
+    ///
+    /// - Parameters:
+    ///   - file: the configuration's name as it was given; relative paths start from its folder.
+    ///   - environment: what `${NAME}` takes values from.
+    ///   - checksKeyFiles: whether key files must be there and usable already, as for `check`.
+    ///   - readFile: a file's contents, or nil where it cannot be read or is too large.
+    package init(
+        file: String, environment: [String: String], checksKeyFiles: Bool,
+        readFile: @escaping (String) -> [UInt8]?
+    ) {
+        self.file = file
+        self.environment = environment
+        self.checksKeyFiles = checksKeyFiles
+        self.readFile = readFile
+    }
+
+    /// Reads a text.
+    package func decode(_ text: Span<UInt8>) -> Outcome {
+        let diagnostics = Diagnostics()
+        let configuration = decode(text, diagnostics)
+        return Outcome(
+            configuration: diagnostics.hasErrors ? nil : configuration,
+            problems: diagnostics.problems(in: text, file: file))
+    }
+
+    /// The same with the reports of a caller, for the test of the schema.
+    func decode(_ text: Span<UInt8>, _ diagnostics: Diagnostics) -> Configuration? {
+        let value: JSONValue
+        do {
+            value = try JSONValue(parsing: text, maxBytes: Self.maxBytes)
+        } catch {
+            diagnostics.error(ProblemText.of(error.kind), at: error.offset)
+            return nil
+        }
+        let substituted = EnvironmentSubstitution(
+            environment: environment, diagnostics: diagnostics
+        ).apply(to: value)
+        let root = ObjectReader(substituted, as: SchemaTables.root, diagnostics)
+        return root.flatMap { decode($0) }
+    }
+
+    private func decode(_ root: ObjectReader) -> Configuration? {
+        let files = FileAccess(configurationFile: file, readFile: readFile)
+        _ = root.value("$schema")
+        let removed = FieldNameRules.identityHeaders(root)
+        let listeners = ListenerDecoder(files: files).decode(root)
+        let issuers = IssuerDecoder(files: files, checksKeyFiles: checksKeyFiles).decode(root)
+        let upstreams = UpstreamDecoder(files: files).decode(root)
+        let routes = RouteDecoder(root).decode()
+        let limits = SettingsDecoder.limits(root)
+        let timeouts = SettingsDecoder.timeouts(root)
+        let tokenCache = SettingsDecoder.tokenCache(root)
+        let log = SettingsDecoder.log(root, files)
+        let realm = SettingsDecoder.realm(root)
+        let workers = root.integer("workers")
+        guard let limits, let timeouts, let tokenCache, let log, let realm else { return nil }
+        return Configuration(
+            realm: realm, listeners: listeners, issuers: issuers, upstreams: upstreams,
+            routes: routes, limits: limits, timeouts: timeouts, tokenCache: tokenCache,
+            workers: workers, log: log,
+            removedFields: removed + FieldNameRules.written(by: routes))
+    }
+}
+
+/// Files named in a configuration.
+struct FileAccess {
+    private let folder: String
+    private let readFile: (String) -> [UInt8]?
+
+    init(configurationFile: String, readFile: @escaping (String) -> [UInt8]?) {
+        let end = configurationFile.lastIndex(of: "/")
+        folder = end.map { String(configurationFile[...$0]) } ?? ""
+        self.readFile = readFile
+    }
+
+    /// The path, the configuration's folder in front where it is relative.
+    func resolve(_ path: String) -> String {
+        path.hasPrefix("/") ? path : folder + path
+    }
+
+    /// The contents of a resolved path.
+    func read(_ path: String) -> [UInt8]? { readFile(path) }
+}

@@ -1,0 +1,95 @@
+import JSON
+
+/// `listeners`.
+struct ListenerDecoder {
+    let files: FileAccess
+
+    func decode(_ root: ObjectReader) -> [Configuration.Listener] {
+        guard root.has("listeners"), let elements = root.elements("listeners") else { return [] }
+        if elements.isEmpty {
+            root.diagnostics.error(
+                "\"listeners\" is empty", at: root.value("listeners")?.offset ?? root.offset)
+        }
+        var listeners: [Configuration.Listener] = []
+        var places: [Int] = []
+        for element in elements {
+            guard let reader = ObjectReader(element, as: SchemaTables.listener, root.diagnostics)
+            else { continue }
+            _ = reader.choices("protocols")
+            let proxies = trustedProxies(reader)
+            guard let address = address(reader) else { continue }
+            if let twin = listeners.firstIndex(where: { $0.address == address.value }),
+                !address.value.letsTheSystemChoose
+            {
+                root.diagnostics.error(
+                    "the same address as the listener", at: address.offset, other: places[twin])
+            }
+            places.append(address.offset)
+            listeners.append(.init(address: address.value, trustedProxies: proxies))
+        }
+        return listeners
+    }
+
+    private func address(_ reader: ObjectReader) -> Located<Configuration.ListenAddress>? {
+        guard let text = reader.string("address") else { return nil }
+        if text.value.hasPrefix("unix:") {
+            let path = String(text.value.dropFirst(5))
+            let resolved = files.resolve(path)
+            if let fault = path.isEmpty ? "no path" : AddressText.faultOfSocketPath(resolved) {
+                reader.diagnostics.error("\"address\": \(fault)", at: text.offset)
+                return nil
+            }
+            return Located(value: .unix(path: resolved), offset: text.offset)
+        }
+        guard let (host, port) = AddressText.hostAndPort(text.value) else {
+            let hint =
+                text.value.hasPrefix("*:") || text.value.hasPrefix(":")
+                ? "for every address write \"0.0.0.0:PORT\" or \"[::]:PORT\""
+                : "write \"127.0.0.1:8080\", \"[::1]:8080\" or \"unix:/run/bearward.sock\""
+            reader.diagnostics.error("\"address\" is no address", at: text.offset, hint: hint)
+            return nil
+        }
+        return Located(value: .tcp(host: host, port: port), offset: text.offset)
+    }
+
+    private func trustedProxies(_ reader: ObjectReader) -> TrustedProxies {
+        var proxies = TrustedProxies()
+        for text in reader.strings("trustedProxies") ?? [] {
+            if text.value == "unix" {
+                proxies.addUnix()
+                continue
+            }
+            do {
+                proxies.add(try AddressRange(text.value))
+            } catch {
+                report(error, text, reader.diagnostics)
+            }
+        }
+        return proxies
+    }
+
+    private func report(
+        _ fault: AddressRange.Fault, _ text: Located<String>, _ diagnostics: Diagnostics
+    ) {
+        switch fault {
+        case .notAnAddress:
+            diagnostics.error(
+                "each of \"trustedProxies\" must be a network, an address or \"unix\"",
+                at: text.offset, hint: "write \"10.0.0.0/8\", \"::1\" or \"unix\"")
+        case .prefixLength:
+            diagnostics.error("the network's prefix is no length of its address", at: text.offset)
+        case .hostBits(let network):
+            diagnostics.error(
+                "the network has bits beyond its prefix", at: text.offset,
+                hint: "did you mean \"\(network)\"?")
+        }
+    }
+}
+
+extension Configuration.ListenAddress {
+    /// Port 0 is another port each time.
+    fileprivate var letsTheSystemChoose: Bool {
+        if case .tcp(_, 0) = self { return true }
+        return false
+    }
+}
