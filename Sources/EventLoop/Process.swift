@@ -18,6 +18,21 @@ package enum Process {
         return Int(min(limit.rlim_cur, 1 << 20))
     }
 
+    /// The environment's variables, as they were at the start of the process.
+    package static let environment: [String: String] = {
+        var variables: [String: String] = [:]
+        var next = unsafe environ
+        // A list of terminated strings, itself ended by a null pointer.
+        while let entry = unsafe next.pointee {
+            let text = unsafe String(cString: entry)
+            if let mark = text.firstIndex(of: "=") {
+                variables[String(text[..<mark])] = String(text[text.index(after: mark)...])
+            }
+            unsafe next += 1
+        }
+        return variables
+    }()
+
     /// Bytes from the kernel's random generator.
     package static func randomBits() -> UInt64 {
         var generator = SystemRandomNumberGenerator()

@@ -1,0 +1,293 @@
+internal import Authorization
+internal import Bytes
+internal import Configuration
+internal import EventLoop
+internal import HTTP
+internal import JWT
+internal import Telemetry
+
+/// What became of a request at the door.
+enum Verdict: ~Copyable {
+    case admitted(UpstreamRequest)
+    case refused(Answer)
+}
+
+/// The door: from a request's head to a request for the upstream, or a refusal.
+///
+/// Everything is judged on one canonical form of what was received, and that form is what is
+/// forwarded. One worker has one, with keys, cache and routes of its own.
+final class Admission {
+    private let routeTable: RouteTable
+    private let authorizer: Authorizer
+    private let verifier: TokenVerifier
+    private let cache: TokenCache
+    private let fieldNames: FieldNamePolicy
+    private let plans: [RoutePlan]
+    private let issuerNames: [[UInt8]]
+    private let realm: String
+    private unowned let worker: Worker
+    private var ids = RequestIDs()
+    private var clock = Timestamp()
+    /// The canonical path, where it is not the received one.
+    private var pathBuffer = ByteBuffer()
+
+    init(_ configuration: Configuration, pools: [UpstreamPool], worker: Worker) {
+        let rules = configuration.routes.map(\.rules)
+        routeTable = RouteTable(rules.map(\.pattern))
+        authorizer = Authorizer(rules)
+        verifier = TokenVerifier(
+            configuration.issuers.map(\.rules), maxTokenBytes: configuration.limits.token)
+        cache = TokenCache(configuration.tokenCache)
+        fieldNames = FieldNamePolicy(removing: configuration.removedFields)
+        plans = configuration.routes.map { route in
+            let upstream = configuration.upstreams[route.upstream]
+            return RoutePlan(
+                route, pool: pools[route.upstream],
+                timeouts: StreamTimeouts(upstream.timeouts, route.timeouts))
+        }
+        issuerNames = configuration.issuers.map { Array($0.name.utf8) }
+        realm = configuration.realm
+        self.worker = worker
+        for (index, issuer) in configuration.issuers.enumerated() {
+            if case .inline(let set) = issuer.keys { replaceKeys(ofIssuer: index, with: set) }
+        }
+    }
+
+    /// Takes a new key set for an issuer.
+    func replaceKeys(ofIssuer index: Int, with set: JWKSet) {
+        verifier.replaceKeys(ofIssuer: index, with: set)
+    }
+
+    /// Whether a field of this name may not come from a client, in trailers as in heads.
+    func isRemoved(_ name: Span<UInt8>) -> Bool {
+        fieldNames.verdict(on: name) != .keep
+    }
+
+    /// Judges one request.
+    func judge(_ head: RequestHead, _ bytes: Span<UInt8>, client: ClientAddress) -> Verdict {
+        let record = worker.takeRecord()
+        record.format = AnswerFormat(head.fields, bytes)
+        record.isHead = head.isHead(bytes)
+        ids.take(head.fields, bytes, into: &record.id)
+        var route: RoutePlan?
+        do throws(Failure) {
+            try checkFields(head.fields, bytes, isTrusted: client.isTrusted)
+            let path = try canonicalPath(head, bytes)
+            let index = try matchRoute(head, bytes, path)
+            let plan = plans[index]
+            route = plan
+            beginLine(record, head, bytes, path: path.0, route: plan.name, client)
+            let permit = try permit(index, head.fields, bytes, record)
+            if let length = head.fields.contentLength, length > plan.maxBody {
+                throw .bodyTooLarge
+            }
+            let facts = UpstreamRequest.Facts(
+                route: plan, client: client, record: record, framing: head.framing)
+            return .admitted(write(permit, head, bytes, path, facts))
+        } catch {
+            if route == nil {
+                beginLine(record, head, bytes, path: .received, route: [], client)
+            }
+            return .refused(answer(error, record, scope: route?.scope))
+        }
+    }
+
+    /// The answer to what is not even a request.
+    func refusal(_ failure: Failure, client: ClientAddress) -> Answer {
+        let record = worker.takeRecord()
+        ids.make(into: &record.id)
+        if worker.isLogging {
+            let none: [UInt8] = []
+            record.line.begin(
+                atUnixMilliseconds: worker.unixMilliseconds, clock: &clock,
+                requestID: Span(), client: client.text.span, method: none.span, host: none.span,
+                path: none.span, route: none.span)
+        }
+        return answer(failure, record, scope: nil)
+    }
+
+    /// The answer to a request that was admitted and failed later.
+    func answer(_ failure: Failure, _ record: RequestRecord, scope: String?) -> Answer {
+        record.outcome.status = failure.status
+        record.outcome.reason = failure.reason
+        if failure.isRefusal { record.outcome.decision = .refused }
+        return Answer(failure: failure, record: record, realm: realm, scope: scope)
+    }
+
+    // MARK: The steps
+
+    /// Where the canonical path stands.
+    private enum Path {
+        case received
+        case rewritten
+    }
+
+    /// Drops every field that clients may not send, and refuses those that only look like one that
+    /// matters.
+    private func checkFields(
+        _ fields: FieldSection, _ bytes: Span<UInt8>, isTrusted: Bool
+    ) throws(Failure) {
+        if fields.authorizationCount > 1 { throw .authorizationField }
+        for index in 0..<fields.count where fields[index].kind == .other {
+            switch fieldNames.verdict(on: bytes.extracting(fields[index].name)) {
+            case .keep: break
+            case .remove: fields.drop(index)
+            case .forwarding: if !isTrusted { fields.drop(index) }
+            case .refuse: throw .lookAlikeField
+            }
+        }
+    }
+
+    private func canonicalPath(
+        _ head: RequestHead, _ bytes: Span<UInt8>
+    ) throws(Failure) -> (Path, PathQuirks) {
+        switch head.form {
+        case .origin: break
+        case .absolute where !head.path.isEmpty: break
+        case .absolute:
+            pathBuffer.removeAll(keepingCapacity: true)
+            pathBuffer.append("/")
+            return (.rewritten, [])
+        case .authority: throw .methodNotAllowed(allow: "")
+        case .asterisk: throw .path
+        }
+        switch CanonicalPath(of: bytes.extracting(head.path), rewritingInto: &pathBuffer) {
+        case .asReceived(let quirks): return (.received, quirks)
+        case .rewritten: return (.rewritten, [])
+        case .refused: throw .path
+        }
+    }
+
+    private func matchRoute(
+        _ head: RequestHead, _ bytes: Span<UInt8>, _ path: (Path, PathQuirks)
+    ) throws(Failure) -> Int {
+        let method = bytes.extracting(head.method)
+        let host = bytes.extracting(head.authority)
+        let match =
+            switch path.0 {
+            case .received:
+                routeTable.match(
+                    host: host, path: bytes.extracting(head.path), quirks: path.1, method: method)
+            case .rewritten:
+                pathBuffer.withBytes {
+                    routeTable.match(host: host, path: $0, quirks: path.1, method: method)
+                }
+            }
+        switch match {
+        case .route(let index): return index
+        case .methodNotAllowed(let endpoint):
+            throw .methodNotAllowed(allow: routeTable.allowedMethods(endpoint))
+        case .noRoute: throw .noRoute
+        case .badPath: throw .path
+        }
+    }
+
+    private func permit(
+        _ route: Int, _ fields: FieldSection, _ bytes: Span<UInt8>, _ record: RequestRecord
+    ) throws(Failure) -> Permit {
+        let credential = try credential(route, fields, bytes)
+        if case .verified(let token) = credential { identify(record, token) }
+        switch authorizer.decide(route: route, credential) {
+        case .permitted(let permit):
+            if case .audited(let refusal) = permit.grounds {
+                record.outcome.decision = .wouldRefuse
+                record.outcome.reason = Failure.denied(refusal).reason
+            }
+            return permit
+        case .refused(let refusal): throw .denied(refusal)
+        }
+    }
+
+    private func credential(
+        _ route: Int, _ fields: FieldSection, _ bytes: Span<UInt8>
+    ) throws(Failure) -> Credential {
+        guard authorizer.readsToken(route: route), fields.authorization >= 0 else { return .none }
+        let value = bytes.extracting(fields[fields.authorization].value)
+        switch BearerToken.read(value) {
+        case .otherScheme: return .none
+        case .malformed: throw .authorizationField
+        case .bearer(let token): return verify(value.extracting(token.range), route)
+        }
+    }
+
+    private func verify(_ token: Span<UInt8>, _ route: Int) -> Credential {
+        let now = TokenTime(
+            wallSeconds: worker.unixMilliseconds / 1000,
+            monotonicMilliseconds: worker.loop.now.nanoseconds / 1_000_000)
+        if let known = cache.find(token, at: now, trustedBy: verifier) {
+            worker.counters.tokenCacheHits += 1
+            return .verified(known)
+        }
+        worker.counters.tokenCacheMisses += 1
+        do throws(TokenError) {
+            let verified = try verifier.verify(
+                token, admitting: authorizer.issuers(ofRoute: route), now: now.wallSeconds)
+            cache.insert(verified, for: token, at: now)
+            return .verified(verified)
+        } catch {
+            return .refused(error)
+        }
+    }
+
+    private func write(
+        _ permit: consuming Permit, _ head: RequestHead, _ bytes: Span<UInt8>,
+        _ path: (Path, PathQuirks), _ facts: UpstreamRequest.Facts
+    ) -> UpstreamRequest {
+        switch path.0 {
+        case .received:
+            return UpstreamRequest(
+                permit, head, bytes, path: bytes.extracting(head.path), facts)
+        case .rewritten:
+            var canonical = ByteBuffer()
+            swap(&canonical, &pathBuffer)
+            defer { swap(&canonical, &pathBuffer) }
+            var request: UpstreamRequest?
+            var unused: Permit? = permit
+            canonical.withBytes { path in
+                if let permit = unused.take() {
+                    request = UpstreamRequest(permit, head, bytes, path: path, facts)
+                }
+            }
+            guard let request else { preconditionFailure("the closure runs exactly once") }
+            return request
+        }
+    }
+
+    // MARK: The log line
+
+    private func beginLine(
+        _ record: RequestRecord, _ head: RequestHead, _ bytes: Span<UInt8>, path: Path,
+        route: [UInt8], _ client: ClientAddress
+    ) {
+        guard worker.isLogging else { return }
+        record.id.withBytes { id in
+            switch path {
+            case .received:
+                begin(record, id, head, bytes, bytes.extracting(head.path), route, client)
+            case .rewritten:
+                pathBuffer.withBytes { begin(record, id, head, bytes, $0, route, client) }
+            }
+        }
+    }
+
+    private func begin(
+        _ record: RequestRecord, _ id: Span<UInt8>, _ head: RequestHead, _ bytes: Span<UInt8>,
+        _ path: Span<UInt8>, _ route: [UInt8], _ client: ClientAddress
+    ) {
+        record.line.begin(
+            atUnixMilliseconds: worker.unixMilliseconds, clock: &clock, requestID: id,
+            client: client.text.span, method: bytes.extracting(head.method),
+            host: bytes.extracting(head.authority), path: path, route: route.span)
+    }
+
+    private func identify(_ record: RequestRecord, _ token: VerifiedToken) {
+        guard worker.isLogging else { return }
+        let subject = token.subject ?? ""
+        let tokenID = token.tokenID ?? ""
+        let issuer = issuerNames[token.issuerIndex]
+        let subjectText = subject.utf8Span
+        let tokenIDText = tokenID.utf8Span
+        record.line.identify(
+            subject: subjectText.span, issuer: issuer.span, tokenID: tokenIDText.span)
+    }
+}

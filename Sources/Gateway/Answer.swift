@@ -1,0 +1,96 @@
+internal import Bytes
+internal import JSON
+internal import Telemetry
+
+/// An answer of our own in place of a response: a refusal, or word of an upstream's failure.
+struct Answer {
+    let failure: Failure
+    let record: RequestRecord
+    /// The realm that challenges name.
+    let realm: String
+    /// The scopes that the route needs, for challenges.
+    let scope: String?
+
+    /// Seconds after which a client may try again: about what a connection or a key needs to come.
+    private static let retryAfterSeconds = 5
+
+    /// Appends the whole message. `isClosing`: the connection ends with it.
+    func write(to output: inout ByteBuffer, isClosing: Bool, date: DateField) {
+        if record.format == .grpc {
+            return writeGRPC(to: &output, isClosing: isClosing, date: date)
+        }
+        var body = ByteBuffer()
+        appendBody(to: &body)
+        output.append("HTTP/1.1 ")
+        output.append(decimal: failure.status)
+        output.append(" ")
+        output.append(StatusText.phrase(failure.status))
+        output.append("\r\n")
+        appendFields(to: &output, isClosing: isClosing, date: date)
+        output.append("Content-Type: ")
+        output.append(
+            record.format == .text ? "text/plain; charset=utf-8" : "application/problem+json")
+        output.append("\r\nContent-Length: ")
+        output.append(decimal: body.count)
+        output.append("\r\n\r\n")
+        if !record.isHead { output.append(body) }
+    }
+
+    /// HTTP 200 with the status in the head and no body, as gRPC's clients expect (trailers-only).
+    private func writeGRPC(to output: inout ByteBuffer, isClosing: Bool, date: DateField) {
+        output.append("HTTP/1.1 200 OK\r\n")
+        appendFields(to: &output, isClosing: isClosing, date: date)
+        output.append("Content-Type: application/grpc\r\ngrpc-status: ")
+        output.append(decimal: StatusText.grpcStatus(failure.status))
+        output.append("\r\ngrpc-message: ")
+        output.append(failure.detail)
+        output.append("\r\nContent-Length: 0\r\n\r\n")
+    }
+
+    private func appendFields(to output: inout ByteBuffer, isClosing: Bool, date: DateField) {
+        date.append(to: &output)
+        if let challenge = Challenge(failure) {
+            challenge.append(realm: realm, scope: scope, detail: failure.detail, to: &output)
+        }
+        if case .methodNotAllowed(let allow) = failure {
+            output.append("Allow: ")
+            output.append(allow)
+            output.append("\r\n")
+        }
+        if failure.hasRetryAfter {
+            output.append("Retry-After: ")
+            output.append(decimal: Answer.retryAfterSeconds)
+            output.append("\r\n")
+        }
+        if !record.id.isEmpty {
+            output.append("X-Request-Id: ")
+            output.append(record.id)
+            output.append("\r\n")
+        }
+        output.append("Cache-Control: no-store\r\n")
+        if isClosing { output.append("Connection: close\r\n") }
+    }
+
+    private func appendBody(to body: inout ByteBuffer) {
+        guard record.format == .problem else {
+            body.append(StatusText.phrase(failure.status))
+            body.append(": ")
+            body.append(failure.detail)
+            body.append("\nrequest: ")
+            body.append(record.id)
+            body.append("\n")
+            return
+        }
+        body.append("{\"type\":\"urn:bearward:problem:")
+        body.append(failure.reason.code)
+        body.append("\",\"title\":\"")
+        body.append(StatusText.phrase(failure.status))
+        body.append("\",\"status\":")
+        body.append(decimal: failure.status)
+        body.append(",\"detail\":\"")
+        body.append(failure.detail)
+        body.append("\",\"requestId\":\"")
+        body.append(record.id)
+        body.append("\"}\n")
+    }
+}

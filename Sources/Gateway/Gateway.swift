@@ -1,1 +1,0 @@
-// Connections, upstream pools, exchanges: where it all meets.

@@ -1,0 +1,65 @@
+internal import Bytes
+internal import HTTP
+
+/// Writes a response's head for an HTTP/1 client.
+enum ResponseHeadWriter {
+    /// A final response's head. `coding`: how the body is going to be delimited.
+    static func write(
+        _ head: ResponseHead, _ bytes: Span<UInt8>, edits: FieldEdits, coding: BodyRelay.Coding,
+        connection: DownstreamConnection, date: DateField, to output: inout ByteBuffer
+    ) {
+        appendStatusLine(head, bytes, to: &output)
+        head.fields.dropHopByHopFields()
+        edits.drop(from: head.fields, bytes)
+        head.fields.appendKept(bytes, to: &output)
+        if head.fields.firstIndex(of: .date) == nil { date.append(to: &output) }
+        output.append(edits.lines)
+        if coding == .chunked { output.append("Transfer-Encoding: chunked\r\n") }
+        if connection.announcesClose {
+            output.append("Connection: close\r\n")
+        } else if !connection.speaksHTTP11 {
+            output.append("Connection: keep-alive\r\n")
+        }
+        output.append("\r\n")
+    }
+
+    /// An interim response's head (RFC 9110, section 15.2).
+    static func writeInterim(
+        _ head: ResponseHead, _ bytes: Span<UInt8>, to output: inout ByteBuffer
+    ) {
+        appendStatusLine(head, bytes, to: &output)
+        head.fields.dropHopByHopFields()
+        head.fields.appendKept(bytes, to: &output)
+        output.append("\r\n")
+    }
+
+    /// The head of `101 (Switching Protocols)`.
+    static func writeSwitch(
+        _ head: ResponseHead, _ bytes: Span<UInt8>, edits: FieldEdits, to output: inout ByteBuffer
+    ) {
+        appendStatusLine(head, bytes, to: &output)
+        head.fields.dropHopByHopFields()
+        edits.drop(from: head.fields, bytes)
+        head.fields.appendKept(bytes, to: &output)
+        output.append(edits.lines)
+        output.append("Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+    }
+
+    private static func appendStatusLine(
+        _ head: ResponseHead, _ bytes: Span<UInt8>, to output: inout ByteBuffer
+    ) {
+        output.append("HTTP/1.1 ")
+        output.append(decimal: Int(head.status))
+        output.append(" ")
+        output.append(bytes, head.reason)
+        output.append("\r\n")
+    }
+}
+
+extension ResponseHead {
+    /// Whether a 101 switches to the WebSocket protocol and to nothing else.
+    func isSwitchToWebSocket(_ bytes: Span<UInt8>) -> Bool {
+        guard fields.saysUpgrade, fields.upgrade >= 0 else { return false }
+        return bytes.extracting(fields[fields.upgrade].value).isEqualIgnoringCase(to: "websocket")
+    }
+}

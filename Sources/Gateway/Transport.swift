@@ -1,0 +1,170 @@
+internal import Bytes
+internal import EventLoop
+
+/// One connection's bytes in both directions: a registered socket, what it has not taken yet, and whether
+/// it may have something to read.
+///
+/// Plain TCP and unix sockets; TLS belongs behind this same face. Not recursive: handlers are told of
+/// readiness by the loop and call these methods; none of them calls back, but for `receive`'s body.
+final class Transport {
+    let loop: EventLoop
+    /// The place in the loop; `.none` after `close`.
+    private(set) var registration = Registration.none
+    /// Whether reading may find bytes: an edge came and no short read since.
+    private(set) var isReadable = false
+    /// Whether the connection could not be written to any more.
+    private(set) var isBroken = false
+
+    private var socket: Socket?
+    private var descriptor: Int32
+    private var pending = ByteBuffer()
+    /// Waiting for the kernel: still connecting, or its buffer was full.
+    private var isBlocked: Bool
+    /// The peer's end was seen coming, so that a short read does not mean drained.
+    private var mayEnd = false
+
+    /// Registers a socket. `isConnecting`: nothing is sent before `connected`.
+    init(
+        _ socket: consuming Socket, loop: EventLoop, handler: any EventHandler, isConnecting: Bool
+    ) throws(SystemError) {
+        self.loop = loop
+        descriptor = socket.descriptor
+        isBlocked = isConnecting
+        self.socket = consume socket
+        registration = try loop.add(descriptor, .stream, handler: handler)
+    }
+
+    var isOpen: Bool { descriptor >= 0 }
+
+    /// Whether everything given was taken by the kernel.
+    var isFlushed: Bool { pending.isEmpty }
+
+    /// Whether the peer takes its bytes so slowly that no more should be made for it.
+    var isCongested: Bool { isBlocked && !pending.isEmpty }
+
+    /// Bytes that wait for the kernel.
+    var pendingCount: Int { pending.count }
+
+    /// Notes what the loop told.
+    func note(_ readiness: Readiness) {
+        if !readiness.isDisjoint(with: [.readable, .peerClosed, .hungUp]) { isReadable = true }
+        if !readiness.isDisjoint(with: [.peerClosed, .hungUp]) { mayEnd = true }
+    }
+
+    /// Takes up the outcome of connecting; nil where it succeeded.
+    func finishConnecting() -> SystemError? {
+        isBlocked = false
+        return socket?.takeError()
+    }
+
+    /// Reads once.
+    func receive(_ body: (Span<UInt8>) -> Void) -> EventLoop.ReceiveOutcome {
+        let outcome = loop.receive(descriptor, body)
+        switch outcome {
+        case .bytes(let isDrained): if isDrained, !mayEnd { isReadable = false }
+        case .wouldBlock, .endOfStream, .failed: isReadable = false
+        }
+        return outcome
+    }
+
+    /// Sends a message head or other bytes that stand alone.
+    func send(_ bytes: borrowing ByteBuffer) {
+        bytes.withBytes { send($0) }
+    }
+
+    /// Sends, keeping what the kernel does not take.
+    func send(_ bytes: Span<UInt8>) {
+        guard canSend(bytes) else { return }
+        switch socket?.send(bytes) {
+        case .sent(let count) where count == bytes.count: break
+        case .sent(let count): block(keeping: bytes.extracting(count..<bytes.count))
+        case .wouldBlock: block(keeping: bytes)
+        case .failed, nil: isBroken = true
+        }
+    }
+
+    /// Sends a head and the first part of its body in one call.
+    func send(_ head: borrowing ByteBuffer, _ body: Span<UInt8>) {
+        if head.isEmpty { return send(body) }
+        head.withBytes { head in
+            guard canSend(head, body) else { return }
+            switch socket?.send(head, body) {
+            case .sent(let count) where count < head.count:
+                block(keeping: head.extracting(count..<head.count))
+                pending.append(body)
+            case .sent(let count):
+                let sent = count &- head.count
+                if sent < body.count { block(keeping: body.extracting(sent..<body.count)) }
+            case .wouldBlock:
+                block(keeping: head)
+                pending.append(body)
+            case .failed, nil: isBroken = true
+            }
+        }
+    }
+
+    /// Writes what was kept, as the socket is writable again. Returns whether bytes moved.
+    func flush() -> Bool {
+        guard isOpen, !isBroken else { return false }
+        isBlocked = false
+        if pending.isEmpty { return false }
+        let outcome = pending.withBytes { bytes in socket?.send(bytes) }
+        switch outcome {
+        case .sent(let count):
+            pending.removeFirst(count)
+            isBlocked = !pending.isEmpty
+            return true
+        case .wouldBlock:
+            isBlocked = true
+            return false
+        case .failed, nil:
+            isBroken = true
+            return false
+        }
+    }
+
+    /// Ends our direction.
+    func shutdownWriting() {
+        socket?.shutdownWriting()
+    }
+
+    func setDeadline(_ instant: Instant?) {
+        loop.setDeadline(registration, instant)
+    }
+
+    /// Sets the deadline to a number of milliseconds from now.
+    func setDeadline(inMilliseconds milliseconds: Int64) {
+        loop.setDeadline(registration, loop.now.advanced(byMilliseconds: milliseconds))
+    }
+
+    /// Asks for a turn, outside of the call that is running.
+    func resumeLater() {
+        loop.resumeLater(registration)
+    }
+
+    /// Closes at once; what was kept is dropped. `withReset`: the peer must not take what it got for
+    /// a whole message.
+    func close(withReset: Bool = false) {
+        guard isOpen else { return }
+        if withReset { socket?.resetOnClose() }
+        loop.forget(registration)
+        registration = .none
+        descriptor = -1
+        socket = nil
+        pending.removeAll()
+        isReadable = false
+    }
+
+    private func canSend(_ first: Span<UInt8>, _ second: Span<UInt8> = Span()) -> Bool {
+        guard isOpen, !isBroken else { return false }
+        guard isBlocked || !pending.isEmpty else { return true }
+        pending.append(first)
+        pending.append(second)
+        return false
+    }
+
+    private func block(keeping rest: Span<UInt8>) {
+        isBlocked = true
+        pending.append(rest)
+    }
+}

@@ -1,0 +1,340 @@
+internal import Bytes
+internal import EventLoop
+internal import HTTP
+
+/// One HTTP/1.1 connection to an endpoint: carries one exchange at a time, rests in the pool between them.
+///
+///     connecting ──▶ awaitingHead ──▶ receivingBody ──▶ idle ──▶ awaitingHead …
+///          │               │   └────▶ tunnel              │
+///          └───────────────┴──────────── closed ◀─────────┘
+final class UpstreamConnection: EventHandler {
+    private enum State: Equatable {
+        case connecting, idle, awaitingHead, receivingBody, tunnel, closed
+    }
+
+    /// Reads in one turn at most, so that one fast response does not starve the others.
+    private static let readsPerTurn = 4
+
+    let endpoint: Endpoint
+    private unowned let pool: UpstreamPool
+    private unowned let worker: Worker
+    private var transportSlot: Transport?
+    private var state = State.connecting
+    private var exchange: Exchange?
+    /// Bytes of a head that has not come whole.
+    private var input = ByteBuffer()
+    private var scanner = HeadScanner()
+    private var relay = BodyRelay.none
+    /// Whether this connection served an exchange before: it may have died while it rested.
+    private(set) var isReused = false
+    /// Whether any byte of the current response came.
+    private(set) var hasResponded = false
+    private var canBeReused = true
+    private var isRequestComplete = false
+
+    /// Starts connecting. `ready` follows through the exchange.
+    init(
+        pool: UpstreamPool, endpoint: Endpoint, timeout: Int64, worker: Worker
+    ) throws(SystemError) {
+        self.pool = pool
+        self.endpoint = endpoint
+        self.worker = worker
+        let socket = try Socket.connecting(to: endpoint.address)
+        transportSlot = try Transport(
+            socket, loop: worker.loop, handler: self, isConnecting: true)
+        transport.setDeadline(inMilliseconds: timeout)
+    }
+
+    /// The transport; made in the initialiser, for as long as this object lives.
+    var transport: Transport {
+        guard let transportSlot else { preconditionFailure("used before it was made") }
+        return transportSlot
+    }
+
+    // MARK: The exchange's side
+
+    /// Sends a request's head. `isComplete`: no body follows.
+    func begin(_ exchange: Exchange, head: borrowing ByteBuffer, isComplete: Bool) {
+        self.exchange = exchange
+        hasResponded = false
+        isRequestComplete = false
+        if state == .idle { state = .awaitingHead }
+        transport.send(head)
+        if isComplete { requestEnded() }
+        noticeBrokenTransport()
+    }
+
+    /// The whole request was given over: from now on the upstream owes a response.
+    func requestEnded() {
+        isRequestComplete = true
+        if state == .awaitingHead {
+            transport.setDeadline(inMilliseconds: exchange?.timeouts.response ?? 0)
+        }
+    }
+
+    /// Where `send` found the connection dead, acts on it in a turn of its own.
+    func noticeBrokenTransport() {
+        if transport.isBroken { transport.resumeLater() }
+    }
+
+    /// The client takes bytes again.
+    func resumeReading() {
+        if transport.isReadable { transport.resumeLater() }
+    }
+
+    /// Ends the connection in the middle of an exchange that goes on without it.
+    func abandon() {
+        exchange = nil
+        close()
+    }
+
+    /// The client ended its direction of a tunnel.
+    func endTunnelWriting() {
+        transport.shutdownWriting()
+    }
+
+    // MARK: The loop's side
+
+    func ready(_ readiness: Readiness) {
+        transport.note(readiness)
+        if state == .connecting, !finishConnecting(readiness) { return }
+        if readiness.contains(.writable), transport.flush() {
+            exchange?.upstreamTookBytes()
+        }
+        pump()
+    }
+
+    func resume() {
+        if transport.isBroken, !transport.isReadable { return fail(.closed) }
+        pump()
+    }
+
+    func deadlineReached() {
+        switch state {
+        case .connecting: fail(.connectTimeout)
+        case .awaitingHead: fail(.responseTimeout)
+        case .receivingBody, .tunnel: fail(.streamSilent)
+        case .idle, .closed: close()
+        }
+    }
+
+    private func finishConnecting(_ readiness: Readiness) -> Bool {
+        guard !readiness.isDisjoint(with: [.writable, .hungUp]) else { return false }
+        if let error = transport.finishConnecting() {
+            fail(.unreachable(error))
+            return false
+        }
+        endpoint.connected()
+        transport.setDeadline(nil)
+        state = .awaitingHead
+        if isRequestComplete { requestEnded() }
+        if transport.flush() { exchange?.upstreamTookBytes() }
+        exchange?.upstreamConnected()
+        return state != .closed
+    }
+
+    private func pump() {
+        var reads = 0
+        while transport.isReadable, isReadingWanted {
+            guard reads < UpstreamConnection.readsPerTurn else { return transport.resumeLater() }
+            reads += 1
+            switch transport.receive({ received($0) }) {
+            case .bytes: continue
+            case .wouldBlock: return
+            case .endOfStream: return endOfStream()
+            case .failed: return fail(.closed)
+            }
+        }
+    }
+
+    private var isReadingWanted: Bool {
+        switch state {
+        case .connecting, .closed: false
+        case .idle: true
+        case .awaitingHead, .receivingBody, .tunnel: exchange?.isDownstreamReady ?? true
+        }
+    }
+
+    private func received(_ bytes: Span<UInt8>) {
+        hasResponded = true
+        if input.isEmpty { return consume(bytes) }
+        input.append(bytes)
+        guard input.withBytes({ scanner.isWorthParsing($0) }) || isInputFull else { return }
+        var held = ByteBuffer()
+        swap(&held, &input)
+        held.withBytes { consume($0) }
+    }
+
+    private var isInputFull: Bool { input.count > worker.settings.limits.requestHead }
+
+    /// Handles what came; whatever is left over belongs to an unfinished head and is kept.
+    private func consume(_ bytes: Span<UInt8>) {
+        var offset = 0
+        while offset < bytes.count {
+            switch state {
+            case .awaitingHead:
+                guard let length = readHead(bytes.extracting(offset..<bytes.count)) else { return }
+                offset &+= length
+            case .receivingBody:
+                worker.withOutput { output in
+                    offset = relayBody(bytes, from: offset, output: &output)
+                }
+            case .tunnel:
+                exchange?.tunnelFromUpstream(bytes.extracting(offset..<bytes.count))
+                transport.setDeadline(inMilliseconds: exchange?.timeouts.stream ?? 0)
+                return
+            case .idle, .connecting:
+                // Bytes that no request asked for.
+                return close()
+            case .closed: return
+            }
+        }
+    }
+
+    /// Reads one head, and with it the part of the body that came along. Returns how many bytes that
+    /// took, nil where nothing more can be read now.
+    private func readHead(_ bytes: Span<UInt8>) -> Int? {
+        let head = worker.responseHead
+        do throws(MessageError) {
+            guard try head.parse(bytes) else {
+                if bytes.count > worker.settings.limits.requestHead { throw .headTooLarge }
+                keep(bytes)
+                return nil
+            }
+        } catch {
+            fail(.invalid(error))
+            return nil
+        }
+        scanner = HeadScanner()
+        return takeHead(head, bytes)
+    }
+
+    private func keep(_ bytes: Span<UInt8>) {
+        input.append(bytes)
+        scanner = HeadScanner()
+        _ = input.withBytes { scanner.isWorthParsing($0) }
+    }
+
+    private func takeHead(_ head: ResponseHead, _ bytes: Span<UInt8>) -> Int? {
+        guard let exchange else {
+            close()
+            return nil
+        }
+        if head.isInterim {
+            exchange.interimResponse(head, bytes)
+            return head.length
+        }
+        if head.status == 101 { return takeSwitch(head, bytes, exchange) }
+        let framing = head.framing(toHead: exchange.isHeadRequest)
+        canBeReused = head.wantsKeepAlive && framing != .untilClose
+        state = .receivingBody
+        transport.setDeadline(inMilliseconds: exchange.timeouts.stream)
+        var offset = head.length
+        worker.withOutput { output in
+            let coding = exchange.respond(head, bytes, framing, output: &output)
+            relay = BodyRelay(framing, as: coding)
+            offset = relayBody(bytes, from: offset, output: &output)
+        }
+        return offset
+    }
+
+    private func takeSwitch(_ head: ResponseHead, _ bytes: Span<UInt8>, _ exchange: Exchange)
+        -> Int?
+    {
+        guard exchange.beginTunnel(head, bytes) else {
+            fail(.unexpectedUpgrade)
+            return nil
+        }
+        state = .tunnel
+        canBeReused = false
+        transport.setDeadline(inMilliseconds: exchange.timeouts.stream)
+        return head.length
+    }
+
+    /// Carries body bytes to the client and ends the exchange behind the last.
+    private func relayBody(
+        _ bytes: Span<UInt8>, from start: Int, output: inout ByteBuffer
+    ) -> Int {
+        guard let exchange, let target = exchange.downstreamTransport else {
+            close()
+            return bytes.count
+        }
+        do throws(MessageError) {
+            let end = try relay.relay(bytes, from: start, gatheringIn: &output, to: target)
+            if relay.isComplete {
+                try relay.end(
+                    gatheringIn: &output, maxTrailers: worker.settings.limits.requestFields,
+                    isRemoved: { _ in false })
+            }
+            target.send(output)
+            exchange.responseProgressed(relay.count)
+            if relay.isComplete {
+                finish(hasExtraBytes: end < bytes.count)
+            } else {
+                transport.setDeadline(inMilliseconds: exchange.timeouts.stream)
+            }
+            return relay.isComplete ? bytes.count : end
+        } catch {
+            fail(.invalid(error))
+            return bytes.count
+        }
+    }
+
+    /// The response is whole. The connection goes back to the pool where both messages ended where
+    /// they should; bytes behind the response are nobody's and end it.
+    private func finish(hasExtraBytes: Bool) {
+        let finished = exchange
+        exchange = nil
+        relay = .none
+        if canBeReused, isRequestComplete, !hasExtraBytes, transport.isFlushed, !transport.isBroken
+        {
+            state = .idle
+            isReused = true
+            transport.setDeadline(inMilliseconds: pool.settings.idleTimeout)
+            pool.release(self)
+        } else {
+            close()
+        }
+        finished?.responseEnded()
+    }
+
+    private func endOfStream() {
+        switch state {
+        case .receivingBody where relay.endsWithConnection:
+            endWithConnection()
+        case .tunnel:
+            if let exchange, exchange.upstreamEndedTunnel() { return }
+            finish(hasExtraBytes: true)
+        case .idle, .closed: close()
+        case .connecting, .awaitingHead, .receivingBody: fail(.closed)
+        }
+    }
+
+    private func endWithConnection() {
+        worker.withOutput { output in
+            // No trailers: only chunked bodies have them.
+            try? relay.end(gatheringIn: &output, maxTrailers: 0, isRemoved: { _ in false })
+            exchange?.downstreamTransport?.send(output)
+        }
+        finish(hasExtraBytes: true)
+    }
+
+    private func fail(_ fault: UpstreamFault) {
+        let failed = exchange
+        exchange = nil
+        if state == .connecting { endpoint.failedToConnect(now: worker.loop.now) }
+        close()
+        failed?.upstreamFailed(fault, from: self)
+    }
+
+    /// Closes and leaves the pool. The exchange, if there is one, was told by the caller.
+    func close() {
+        guard state != .closed else { return }
+        let wasIdle = state == .idle
+        state = .closed
+        exchange = nil
+        transport.close()
+        input.removeAll()
+        pool.closed(self, wasIdle: wasIdle)
+    }
+}

@@ -1,0 +1,180 @@
+internal import Authorization
+internal import Bytes
+internal import HTTP
+internal import JWT
+internal import Telemetry
+
+/// A request as the upstream gets it. Making one consumes a permit, and nothing else makes one: code
+/// that forwards what policy did not allow does not compile.
+struct UpstreamRequest: ~Copyable {
+    /// What the admission knows of a request besides its head.
+    struct Facts {
+        let route: RoutePlan
+        let client: ClientAddress
+        let record: RequestRecord
+        let framing: BodyFraming
+    }
+
+    let record: RequestRecord
+    let route: RoutePlan
+    let isHead: Bool
+    let hasBody: Bool
+    /// Whether sending it twice does what sending it once does (RFC 9110, section 9.2.2).
+    let isIdempotent: Bool
+    /// Whether the client asks for a WebSocket. No other upgrade is passed on: one to HTTP/2 would be
+    /// a way past every check.
+    let wantsUpgrade: Bool
+    /// Where `Host` has to be put in once the endpoint is known; nil where it is there.
+    let hostOffset: Int?
+
+    /// Writes the head, once. `path` is the canonical one, which policy saw.
+    init(
+        _ permit: consuming Permit, _ head: RequestHead, _ bytes: Span<UInt8>,
+        path: Span<UInt8>, _ facts: Facts
+    ) {
+        record = facts.record
+        route = facts.route
+        isHead = facts.record.isHead
+        hasBody = facts.framing != .none
+        isIdempotent = UpstreamRequest.isIdempotent(bytes.extracting(head.method))
+        wantsUpgrade = !hasBody && UpstreamRequest.asksForWebSocket(head, bytes)
+        UpstreamRequest.dropFields(head.fields, bytes, facts)
+
+        var output = ByteBuffer()
+        swap(&output, &record.head)
+        output.append(bytes, head.method)
+        output.append(" ")
+        UpstreamRequest.appendTarget(path, bytes.extracting(head.query), route, to: &output)
+        output.append(" HTTP/1.1\r\n")
+        hostOffset = UpstreamRequest.appendHost(head, bytes, route, to: &output)
+        head.fields.appendKept(bytes, to: &output)
+        ForwardingFields.append(head, bytes, client: facts.client, to: &output)
+        output.append("X-Request-Id: ")
+        output.append(record.id)
+        output.append("\r\n")
+        output.append(route.requestEdits.lines)
+        if let identity = permit.identity {
+            UpstreamRequest.appendClaims(identity, route, to: &output)
+        }
+        UpstreamRequest.appendFraming(facts.framing, to: &output)
+        if wantsUpgrade { output.append("Connection: Upgrade\r\nUpgrade: websocket\r\n") }
+        output.append("\r\n")
+        swap(&output, &record.head)
+    }
+
+    /// Lends the head as it goes to an endpoint.
+    func withHead(
+        for endpoint: Endpoint, scratch: inout ByteBuffer, _ body: (borrowing ByteBuffer) -> Void
+    ) {
+        guard let hostOffset else { return body(record.head) }
+        scratch.removeAll(keepingCapacity: true)
+        record.head.withBytes { bytes in
+            scratch.append(bytes, 0..<hostOffset)
+            scratch.append("Host: ")
+            scratch.append(endpoint.authority)
+            scratch.append("\r\n")
+            scratch.append(bytes, hostOffset..<bytes.count)
+        }
+        body(scratch)
+    }
+
+    /// The path, rewritten by the route, and the query byte for byte.
+    private static func appendTarget(
+        _ path: Span<UInt8>, _ query: Span<UInt8>, _ route: RoutePlan,
+        to output: inout ByteBuffer
+    ) {
+        output.append(route.addPrefix)
+        // The configuration checked that every path of the route begins with the prefix.
+        let rest = path.extracting(min(route.stripPrefix.count, path.count)..<path.count)
+        if rest.isEmpty, route.addPrefix.isEmpty { output.append("/") }
+        output.append(rest)
+        output.append(query)
+    }
+
+    private static func appendHost(
+        _ head: RequestHead, _ bytes: Span<UInt8>, _ route: RoutePlan,
+        to output: inout ByteBuffer
+    ) -> Int? {
+        switch route.host {
+        case .preserve:
+            // HTTP/1.0 may come without one.
+            if head.authority.isEmpty { return output.count }
+            output.append("Host: ")
+            output.append(bytes, head.authority)
+            output.append("\r\n")
+            return nil
+        case .name(let name):
+            output.append("Host: ")
+            output.append(name)
+            output.append("\r\n")
+            return nil
+        case .endpoint: return output.count
+        }
+    }
+
+    /// Leaves out what is the connection's, what is written anew, and what the route removes. What
+    /// clients may never send was dropped already, by the admission.
+    private static func dropFields(
+        _ fields: FieldSection, _ bytes: Span<UInt8>, _ facts: Facts
+    ) {
+        for index in 0..<fields.count {
+            let kind = fields[index].kind
+            let isDropped =
+                switch kind {
+                case .authorization: !facts.route.forwardsToken
+                case .host, .contentLength, .xRequestID: true
+                case .expect: !fields.expectsContinue || facts.framing == .none
+                default: kind.isHopByHop
+                }
+            if isDropped { fields.drop(index) }
+        }
+        ForwardingFields.dropReplaced(fields, isTrusted: facts.client.isTrusted)
+        facts.route.requestEdits.drop(from: fields, bytes)
+    }
+
+    /// The fields that carry claims. A claim too long for one was refused; one that has no value for a
+    /// field sends none.
+    private static func appendClaims(
+        _ identity: VerifiedToken, _ route: RoutePlan, to output: inout ByteBuffer
+    ) {
+        for field in route.claimFields {
+            let start = output.count
+            output.append(field.name)
+            let claim = field.claim.value(in: identity.claims)
+            if ClaimFieldValue.append(claim, to: &output) == .written {
+                output.append("\r\n")
+            } else {
+                output.truncate(to: start)
+            }
+        }
+    }
+
+    private static func appendFraming(_ framing: BodyFraming, to output: inout ByteBuffer) {
+        switch framing {
+        case .none, .untilClose: break
+        case .length(let length):
+            output.append("Content-Length: ")
+            output.append(decimal: Int(length))
+            output.append("\r\n")
+        case .chunked: output.append("Transfer-Encoding: chunked\r\n")
+        }
+    }
+
+    private static func asksForWebSocket(_ head: RequestHead, _ bytes: Span<UInt8>) -> Bool {
+        let fields = head.fields
+        guard fields.saysUpgrade, fields.upgrade >= 0, head.minorVersion == 1,
+            bytes.extracting(head.method).isEqual(to: "GET")
+        else { return false }
+        return bytes.extracting(fields[fields.upgrade].value).isEqualIgnoringCase(to: "websocket")
+    }
+
+    private static func isIdempotent(_ method: Span<UInt8>) -> Bool {
+        switch method.count {
+        case 3: method.isEqual(to: "GET") || method.isEqual(to: "PUT")
+        case 4: method.isEqual(to: "HEAD")
+        case 6: method.isEqual(to: "DELETE")
+        case 7: method.isEqual(to: "OPTIONS")
+        default: false
+        }
+    }
+}

@@ -1,0 +1,205 @@
+internal import Bytes
+internal import Configuration
+internal import EventLoop
+internal import HTTP
+internal import JWT
+internal import Telemetry
+
+/// What all workers of a server share: plain data, counters, and the ways to each other.
+struct WorkerContext: Sendable {
+    let configuration: Configuration
+    let settings: WorkerSettings
+    let upstreams: [UpstreamSettings]
+    let mailboxes: [Mailbox<WorkerMessage>]
+    let budget: ConnectionBudget
+    /// Nil where no access log is kept.
+    let accessLog: AccessLog?
+}
+
+/// One thread's world: a loop, its listeners, its connections and pools, and a door of its own.
+/// Nothing in it is shared, so nothing in it is locked.
+final class Worker {
+    /// Records kept for the next requests.
+    private static let maxSpareRecords = 256
+
+    let loop: EventLoop
+    let settings: WorkerSettings
+    let requestHead: RequestHead
+    let responseHead: ResponseHead
+    private(set) var unixMilliseconds = Instant.unixMilliseconds
+    private(set) var date = DateField()
+    private(set) var isDraining = false
+    var counters = Counters()
+
+    private let index: Int
+    private let context: WorkerContext
+    private var listeners: [Listener] = []
+    private var connections: [DownstreamConnection] = []
+    private var pools: [UpstreamPool] = []
+    private var admissionSlot: Admission?
+    private var mailboxReader: MailboxReader<WorkerMessage>?
+    private var output = ByteBuffer(capacity: 4096)
+    private var spareRecords: [RequestRecord] = []
+    private var logLines = ByteBuffer()
+
+    init(index: Int, context: WorkerContext) throws(SystemError) {
+        loop = try EventLoop()
+        self.index = index
+        self.context = context
+        settings = context.settings
+        requestHead = RequestHead(maxFields: settings.limits.requestFields)
+        responseHead = ResponseHead(maxFields: settings.limits.requestFields)
+        pools = context.upstreams.map { UpstreamPool($0, worker: self) }
+        admissionSlot = Admission(context.configuration, pools: pools, worker: self)
+        mailboxReader = try MailboxReader(loop: loop, mailbox: context.mailboxes[index]) {
+            [unowned self] message in receive(message)
+        }
+        loop.endOfTurn = { [unowned self] in endTurn() }
+        updateClock()
+    }
+
+    /// The door; made in the initialiser, for as long as the worker lives.
+    var admission: Admission {
+        guard let admissionSlot else { preconditionFailure("used before it was made") }
+        return admissionSlot
+    }
+
+    /// Whether lines are kept for an access log.
+    var isLogging: Bool { context.accessLog != nil }
+
+    /// Accepts from these sockets and serves until told to stop.
+    func run(_ sockets: [ListeningSocket]) throws(SystemError) {
+        for (number, socket) in sockets.enumerated() {
+            let listener = Listener(
+                loop: loop, socket: socket, isShared: socket.address.port == nil
+            ) { [unowned self] socket, address in
+                accept(socket, address, listener: number)
+            }
+            try listener.start()
+            listeners.append(listener)
+        }
+        loop.run()
+    }
+
+    // MARK: For the connections
+
+    /// Lends a buffer to compose output in. Lent again meanwhile, it is another one.
+    func withOutput(_ body: (inout ByteBuffer) -> Void) {
+        var buffer = ByteBuffer()
+        swap(&buffer, &output)
+        buffer.removeAll(keepingCapacity: true)
+        body(&buffer)
+        if buffer.capacity > output.capacity, buffer.capacity <= 131_072 {
+            swap(&buffer, &output)
+        }
+    }
+
+    func takeRecord() -> RequestRecord {
+        let record = spareRecords.popLast() ?? RequestRecord()
+        record.reset(at: loop.now)
+        return record
+    }
+
+    /// Ends a request: counts it, writes its line, and keeps its record for another one.
+    func finish(_ record: RequestRecord, upstream: Endpoint?) {
+        record.outcome.nanoseconds = Instant.now.nanoseconds &- record.startedAt.nanoseconds
+        counters.count(record.outcome)
+        if isLogging, record.line.hasBegun {
+            let authority = upstream?.authority ?? ""
+            record.line.finish(
+                record.outcome, upstream: authority.utf8Span.span, to: &logLines,
+                keepingCapacity: true)
+        }
+        if spareRecords.count < Worker.maxSpareRecords { spareRecords.append(record) }
+    }
+
+    /// Tells every other worker something.
+    func tellOthers(_ message: WorkerMessage) {
+        for (number, mailbox) in context.mailboxes.enumerated() where number != index {
+            mailbox.post(message)
+        }
+    }
+
+    /// Lets go of a connection that closed.
+    func forget(_ connection: DownstreamConnection) {
+        let last = connections.removeLast()
+        if last !== connection {
+            last.index = connection.index
+            connections[connection.index] = last
+        }
+        context.budget.leave(index)
+        endIfDrained()
+    }
+
+    // MARK: Connections come
+
+    private func accept(
+        _ socket: consuming Socket, _ address: SocketAddress, listener: Int
+    ) {
+        if let place = context.budget.betterPlace(than: index), !isDraining {
+            context.mailboxes[place].post(
+                .connection(descriptor: socket.release(), address, listener: listener))
+            return
+        }
+        serve(socket, address, listener: listener)
+    }
+
+    private func serve(_ socket: consuming Socket, _ address: SocketAddress, listener: Int) {
+        guard context.budget.enter(index) else { return }
+        counters.connectionsAccepted += 1
+        let trusted = context.configuration.listeners[listener].trustedProxies
+        do throws(SystemError) {
+            let connection = try DownstreamConnection(
+                socket, client: ClientAddress(address, trusting: trusted), worker: self)
+            connection.index = connections.count
+            connections.append(connection)
+        } catch {
+            context.budget.leave(index)
+        }
+    }
+
+    // MARK: Messages come
+
+    private func receive(_ message: WorkerMessage) {
+        switch message {
+        case .keys(let issuer, let set): admission.replaceKeys(ofIssuer: issuer, with: set)
+        case .addresses(let upstream, let endpoint, let addresses):
+            pools[upstream].update(endpoint, addresses: addresses)
+        case .connection(let descriptor, let address, let listener):
+            serve(Socket(adopting: descriptor), address, listener: listener)
+        case .slotFreed(let upstream): pools[upstream].serveWaiters()
+        case .drain: drain()
+        case .stop: stop()
+        }
+    }
+
+    private func drain() {
+        isDraining = true
+        for listener in listeners { listener.drainAndStop() }
+        for connection in connections { connection.drain() }
+        endIfDrained()
+    }
+
+    private func endIfDrained() {
+        if isDraining, connections.isEmpty { stop() }
+    }
+
+    private func stop() {
+        for pool in pools { pool.closeIdle() }
+        loop.stop()
+    }
+
+    // MARK: Turns end
+
+    private func endTurn() {
+        updateClock()
+        guard !logLines.isEmpty, let log = context.accessLog else { return }
+        logLines.withBytes { counters.logLinesDropped &+= log.append($0) }
+        logLines.removeAll(keepingCapacity: logLines.capacity <= 131_072)
+    }
+
+    private func updateClock() {
+        unixMilliseconds = Instant.unixMilliseconds
+        date.update(unixSeconds: unixMilliseconds / 1000)
+    }
+}

@@ -1,0 +1,18 @@
+internal import EventLoop
+internal import JWT
+
+/// What the control thread, and other workers, tell a worker: plain data.
+enum WorkerMessage: Sendable {
+    /// An issuer has a new key set.
+    case keys(issuer: Int, JWKSet)
+    /// A configured endpoint's name has these addresses now.
+    case addresses(upstream: Int, endpoint: Int, [SocketAddress])
+    /// Another worker passes an accepted connection on.
+    case connection(descriptor: Int32, SocketAddress, listener: Int)
+    /// A slot of the upstream was freed elsewhere while requests wait here.
+    case slotFreed(upstream: Int)
+    /// No more requests; end when those under way have ended.
+    case drain
+    /// End now.
+    case stop
+}
