@@ -99,7 +99,9 @@ private final class RoutePolicy {
         allScopes = rules.scopes.all.map { Array($0.utf8) }
         anyScopes = rules.scopes.any.map { Array($0.utf8) }
         claims = rules.claims.map { ClaimRule($0.claim.copied, $0.matcher) }
-        claimHeaders = rules.claimHeaders.map { ClaimHeader(field: $0.field, claim: $0.claim.copied) }
+        claimHeaders = rules.claimHeaders.map {
+            ClaimHeader(field: $0.field, claim: $0.claim.copied)
+        }
     }
 
     /// The first rule that the token does not meet; the cheap and the telling ones first.

@@ -52,11 +52,10 @@ struct IssuerDecoder {
 
     private func audiences(_ reader: ObjectReader) -> [String] {
         let audiences = reader.strings("audiences")
-        let isEmpty = reader.elements("audiences")?.isEmpty ?? true
-        if isEmpty, !(reader.value("unsafeNoAudience")?.bool ?? false) {
+        if reader.value("unsafeNoAudience")?.bool != true {
             let hint = "without them tokens meant for others pass: \"unsafeNoAudience\": true"
             if let value = reader.value("audiences") {
-                if audiences != nil {
+                if value.array?.isEmpty == true {
                     reader.diagnostics.error("\"audiences\" is empty", at: value.offset, hint: hint)
                 }
             } else {

@@ -6,8 +6,8 @@ enum Suggestion {
         for candidate in known {
             let distance = self.distance(
                 Array(word.lowercased().utf8), Array(candidate.lowercased().utf8))
-            // A third of the word wrong is no typing mistake.
-            guard distance <= max(1, candidate.utf8.count / 3), distance < best?.distance ?? .max
+            // Beyond every fourth letter it is another word.
+            guard distance <= (candidate.utf8.count + 2) / 4, distance < best?.distance ?? .max
             else { continue }
             best = (distance, candidate)
         }
