@@ -35,7 +35,7 @@ extension String {
     /// Whether both have the same UTF-8. `==` would also take canonically equivalent texts for one
     /// another (the Kelvin sign for `K`), which no protocol here means.
     package func isExactly(_ other: String) -> Bool {
-        utf8Span.span.isEqual(to: other.utf8Span.span)
+        utf8.count == other.utf8.count && utf8Span.span.isEqual(to: other.utf8Span.span)
     }
 
     /// Whether the text's UTF-8 is `bytes`.

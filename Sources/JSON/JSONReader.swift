@@ -204,18 +204,29 @@ private struct JSONReader {
     }
 }
 
-/// The names an object has so far. A few are compared one by one; beyond that a set keeps an object
-/// of many thousand names from costing their square.
+/// The names an object has so far. Most are new at the first look: no name before them had the same
+/// length and last byte. Beyond a few names a set keeps an object of many thousand from costing their
+/// square.
 private struct MemberNames {
     private var set: Set<[UInt8]> = []
-    private static let fewNames = 12
+    /// One bit for each combination of length and last byte, folded to 64.
+    private var shapes: UInt64 = 0
+    private static let fewNames = 32
 
     /// Whether `name` is new beside those of `members`.
     mutating func insert(_ name: String, after members: [JSONObject.Member]) -> Bool {
         if members.count < Self.fewNames {
-            return !members.contains { $0.name.isExactly(name) }
+            let shape = Self.shape(name.utf8Span.span)
+            defer { shapes |= shape }
+            return shapes & shape == 0
+                || !members.indices.contains { members[$0].name.isExactly(name) }
         }
         if set.isEmpty { set = Set(members.map { [UInt8]($0.name.utf8) }) }
         return set.insert([UInt8](name.utf8)).inserted
+    }
+
+    private static func shape(_ name: Span<UInt8>) -> UInt64 {
+        let last = name.isEmpty ? 0 : Int(name[name.count &- 1])
+        return 1 &<< UInt64(truncatingIfNeeded: name.count &* 7 &+ last &* 11)
     }
 }

@@ -13,13 +13,13 @@ package struct ScopeSet: Sendable, Equatable {
         for name in names {
             guard let value = name.value(in: claims) else { continue }
             if let text = value.string {
-                let parts = text.utf8.split(separator: UInt8(ascii: " "))
-                scopes.append(contentsOf: parts.map { Array($0) })
+                Self.split(text.utf8Span.span, into: &scopes)
             } else if let array = value.array {
-                scopes.append(contentsOf: array.compactMap { $0.string.map { Array($0.utf8) } })
+                for member in array {
+                    if let text = member.string, !text.isEmpty { scopes.append(Array(text.utf8)) }
+                }
             }
         }
-        scopes.removeAll(where: \.isEmpty)
         if scopes.count > 1 {
             scopes.sort { Self.order($0.span, $1.span) < 0 }
             var kept = 1
@@ -30,6 +30,15 @@ package struct ScopeSet: Sendable, Equatable {
             scopes.removeLast(scopes.count - kept)
         }
         sorted = scopes
+    }
+
+    private static func split(_ text: Span<UInt8>, into scopes: inout [[UInt8]]) {
+        var start = 0
+        while start < text.count {
+            let end = text.firstIndex(of: UInt8(ascii: " "), from: start) ?? text.count
+            if end > start { scopes.append([UInt8](copying: text.extracting(start..<end))) }
+            start = end + 1
+        }
     }
 
     /// Whether the scope is among them. Allocates nothing.

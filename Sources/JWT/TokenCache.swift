@@ -48,7 +48,7 @@ package final class TokenCache {
         let verifiedAt: Int64
         /// The issuer's key generation at which the key was last found trusted.
         var generation: UInt64
-        /// Asked for since the hand came by.
+        /// Asked for since a search for a victim came by.
         var isInUse = false
         /// The next slot of the bucket's chain, or -1.
         var next: Int32 = -1
@@ -68,13 +68,15 @@ package final class TokenCache {
         }
     }
 
+    /// How many entries are looked at for a victim before any loses its mark.
+    private static let firstLook = 8
+
     private let limits: TokenCacheLimits
     private let seed: UInt64
     private var slots: [Entry?] = []
     private var freeSlots: [Int32] = []
     /// The first slot of each bucket's chain, or -1. As many buckets as a power of two.
     private var buckets: [Int32] = []
-    private var hand = 0
 
     /// Tokens held.
     package private(set) var count = 0
@@ -127,7 +129,9 @@ package final class TokenCache {
         guard limits.entries > 0, weight <= limits.bytes else { return }
         let hash = bytes.hash(seed: seed)
         removeOld(hash, bytes)
-        while count >= limits.entries || self.bytes + weight > limits.bytes { evict(at: time) }
+        while count >= limits.entries || self.bytes + weight > limits.bytes {
+            evict(for: hash, at: time)
+        }
         if count >= buckets.count { growBuckets() }
         let entry = Entry(hash, [UInt8](copying: bytes), token, at: time)
         let slot = freeSlots.popLast() ?? Int32(slots.count)
@@ -142,7 +146,7 @@ package final class TokenCache {
         slots = []
         freeSlots = []
         buckets = []
-        (hand, count, bytes) = (0, 0, 0)
+        (count, bytes) = (0, 0)
     }
 
     private func isFresh(_ entry: Entry, at time: TokenTime) -> Bool {
@@ -160,24 +164,30 @@ package final class TokenCache {
         }
     }
 
-    /// Moves the hand to the next entry that nobody asked for since it last came by, or that is too
-    /// old anyway, and drops it. There is one within two rounds, for the first takes every mark
-    /// away.
-    private func evict(at time: TokenTime) {
-        for _ in 0..<slots.count * 2 {
-            if hand >= slots.count { hand = 0 }
-            let slot = hand
-            hand += 1
-            guard let entry = slots[slot] else { continue }
-            if entry.isInUse, isFresh(entry, at: time),
-                entry.token.lifetime.contains(time.wallSeconds)
-            {
-                entry.isInUse = false
-            } else {
+    /// Drops an entry that nobody asked for since its mark was taken away, or that is too old anyway.
+    /// A few places picked by the newcomer's hash are looked at first; only where all of those are in
+    /// use do marks go, so that tokens used once are replaced by one another.
+    private func evict(for hash: UInt64, at time: TokenTime) {
+        let places = UInt64(slots.count)
+        for step in 0..<Self.firstLook {
+            let slot = Int(truncatingIfNeeded: (hash &>> (step &* 6)) % places)
+            if let entry = slots[slot], !isWorthKeeping(entry, at: time) {
                 return remove(Int32(slot))
             }
         }
+        // One round takes every mark away, so there is a victim within two.
+        var slot = Int(truncatingIfNeeded: hash % places)
+        for _ in 0..<slots.count * 2 {
+            slot = slot + 1 < slots.count ? slot + 1 : 0
+            guard let entry = slots[slot] else { continue }
+            guard isWorthKeeping(entry, at: time) else { return remove(Int32(slot)) }
+            entry.isInUse = false
+        }
         preconditionFailure("a cache that is full has an entry to evict")
+    }
+
+    private func isWorthKeeping(_ entry: Entry, at time: TokenTime) -> Bool {
+        entry.isInUse && isFresh(entry, at: time) && entry.token.lifetime.contains(time.wallSeconds)
     }
 
     private func bucket(of hash: UInt64) -> Int {

@@ -31,7 +31,8 @@ package final class VerifiedToken: Sendable {
         lifetime: TokenLifetime, audiences: [String], key: JWK?, policyNumber: UInt64
     ) {
         self.issuerIndex = issuerIndex
-        claims = token.claims
+        // Without the room to grow that the reader's array may have: cached tokens are many.
+        claims = JSONObject(members: token.claims.members.map { $0 })
         scopes = ScopeSet(issuer.rules.scopeClaims, in: token.claims)
         self.audiences = audiences
         subject = token.claims["sub"]?.string

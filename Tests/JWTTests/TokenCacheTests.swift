@@ -153,6 +153,23 @@ import Testing
         }
     }
 
+    @Test("A few more tokens in rotation than fit still hit mostly")
+    func overfullRotation() throws {
+        let bench = Bench(TokenCacheLimits(entries: 400, bytes: 16 << 20))
+        let tokens = (0..<440).map(Self.token)
+        var hits = 0
+        for round in 0..<12 {
+            for token in tokens {
+                if bench.has(token) {
+                    hits += round < 2 ? 0 : 1
+                } else {
+                    try bench.admit(token)
+                }
+            }
+        }
+        #expect(hits > 4_400 * 6 / 10)
+    }
+
     @Test("The limits hold at every moment, in entries and in bytes")
     func limits() throws {
         let few = Bench(TokenCacheLimits(entries: 7, bytes: 1 << 20, maxAgeMilliseconds: 1_000))
@@ -188,13 +205,15 @@ import Testing
     @Test("Tokens in use outlive a run of tokens that come once")
     func scanResistance() throws {
         let bench = Bench()
+        // Half of the cache; the other half is for passers-by.
         let regulars = (0..<50).map(Self.token)
         for token in regulars { try bench.admit(token) }
         for number in 1_000..<1_600 {
             if number % 10 == 0 { for token in regulars { _ = bench.has(token) } }
             try bench.admit(Self.token(number))
         }
-        #expect(regulars.allSatisfy { bench.has($0) })
+        let kept = regulars.count { bench.has($0) }
+        #expect(kept >= 40)
     }
 
     @Test("Entries removed from the middle of their chains leave the others to be found")
