@@ -60,7 +60,8 @@ package struct ScopeRule: Equatable, Sendable {
         self.any = any
     }
 
-    /// What a challenge lists (RFC 6750, section 3): `all`, then `any`; nil where nothing is needed.
+    /// What a challenge lists (RFC 6750, section 3): `all`, then `any`; nil where nothing is
+    /// needed.
     package var challenge: String? {
         all.isEmpty && any.isEmpty ? nil : (all + any).joined(separator: " ")
     }

@@ -31,8 +31,8 @@ enum AddressText {
         return host.utf8.first != UInt8(ascii: ".")
     }
 
-    /// Why a socket cannot have this path, if it cannot: the system's address has 108 bytes with the
-    /// final zero (unix(7)).
+    /// Why a socket cannot have this path, if it cannot: the system's address has 108 bytes with
+    /// the final zero (unix(7)).
     static func faultOfSocketPath(_ path: String) -> String? {
         if path.utf8.contains(0) { return "a socket's path has no NUL" }
         return path.utf8.count > 107 ? "a socket's path has at most 107 bytes" : nil

@@ -23,8 +23,8 @@ extension Configuration {
         package let maxBody: Int?
     }
 
-    /// How a path changes on its way. Both prefixes begin with a slash and end with none; empty ones
-    /// change nothing.
+    /// How a path changes on its way. Both prefixes begin with a slash and end with none; empty
+    /// ones change nothing.
     package struct Rewrite: Equatable, Sendable {
         /// Taken from the front; every path of the route begins with it.
         package let stripPrefix: String

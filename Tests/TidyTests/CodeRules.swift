@@ -43,11 +43,13 @@ enum CodeRules {
         return matches(in: file) { $0.contains(/\bimport\s+(\w+\s+)?Foundation/) }
     }
 
-    /// Over 100 columns; a word of more than 50, such as a key in a test's vectors, is not broken.
+    /// Over 100 columns, or 120 in tests, whose tables hold long texts; a word of more than 50, such
+    /// as a key in a test's vectors, is not broken.
     static func longLines(_ file: TextFile) -> [String] {
-        numbered(file.lines) { line in
-            line.count > 100 && line.split(separator: " ").allSatisfy { $0.count <= 50 }
-        }.map { "\(file.path):\($0): over 100 columns" }
+        let most = file.module == nil ? 120 : 100
+        return numbered(file.lines) { line in
+            line.count > most && line.split(separator: " ").allSatisfy { $0.count <= 50 }
+        }.map { "\(file.path):\($0): over \(most) columns" }
     }
 
     static func longFile(_ file: TextFile) -> [String] {
