@@ -3,8 +3,8 @@ internal import Synchronization
 
 /// The access log's lines on their way from the workers to a file or the standard output.
 ///
-/// A worker only copies its lines into a bounded queue; one thread writes them. A disk that is slow or full,
-/// or a reader that does not read, costs lines, which are counted, and never a request.
+/// A worker only copies its lines into a bounded queue; one thread writes them. A disk that is slow
+/// or full, or a reader that does not read, costs lines, which are counted, and never a request.
 final class AccessLog: Sendable {
     /// Where lines go.
     enum Target: Sendable {

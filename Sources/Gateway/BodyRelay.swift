@@ -65,8 +65,8 @@ struct BodyRelay: ~Copyable {
         countBeforeDiscarding = count
     }
 
-    /// Reads past what `bytes` hold from `offset` on. Returns the offset behind the body's last byte
-    /// seen, nil where the body is malformed or more than `max` bytes were dropped.
+    /// Reads past what `bytes` hold from `offset` on. Returns the offset behind the body's last
+    /// byte seen, nil where the body is malformed or more than `max` bytes were dropped.
     mutating func discard(_ bytes: Span<UInt8>, from start: Int, max: Int64) -> Int? {
         var offset = start
         while true {

@@ -22,8 +22,8 @@ struct Challenge {
         }
     }
 
-    /// Appends the field. `realm` and `scope` were checked by the configuration: they need no escape
-    /// that is not there already.
+    /// Appends the field. `realm` and `scope` were checked by the configuration: they need no
+    /// escape that is not there already.
     func append(realm: String, scope: String?, detail: StaticString, to output: inout ByteBuffer) {
         output.append("WWW-Authenticate: Bearer realm=\"")
         output.append(quoted: realm)

@@ -3,7 +3,8 @@ internal import Synchronization
 /// How many connections one upstream may have, over all workers.
 ///
 /// The count is all that the workers share; each keeps its own connections and its own queue of
-/// waiting requests, and a worker that frees a slot others wait for tells them through their mailboxes.
+/// waiting requests, and a worker that frees a slot others wait for tells them through their
+/// mailboxes.
 final class ConnectionSlots: Sendable {
     private let limit: Int
     private let used = Atomic<Int>(0)

@@ -2,8 +2,8 @@ internal import Configuration
 internal import EventLoop
 internal import Logging
 
-/// The control thread: hears signals, watches key files, resolves names in a thread beside it, and ends
-/// the workers in good order.
+/// The control thread: hears signals, watches key files, resolves names in a thread beside it, and
+/// ends the workers in good order.
 final class Control: EventHandler {
     /// What the workers' threads tell it.
     private enum Message: Sendable {
@@ -71,7 +71,7 @@ final class Control: EventHandler {
         case .hangUp:
             context.accessLog?.reopen()
             logger.warning(
-                "SIGHUP: the access log was reopened; reloading the configuration is not in this version"
+                "SIGHUP: the access log was reopened; reloading is not in this version"
             )
         case .interrupt, .terminate: isDraining ? tellAll(.stop) : drain()
         }

@@ -3,8 +3,8 @@ internal import HTTP
 internal import JWT
 internal import Telemetry
 
-/// Everything that can come of a request other than a response. Whose fault it is shows in the status;
-/// this file alone says which.
+/// Everything that can come of a request other than a response. Whose fault it is shows in the
+/// status; this file alone says which.
 enum Failure: Error, Equatable {
     /// The message is malformed, or says what is not understood.
     case message(MessageError)

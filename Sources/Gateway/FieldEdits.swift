@@ -35,7 +35,8 @@ final class FieldEdits {
         return false
     }
 
-    /// Servers that turn names into variables (RFC 3875, section 4.1.18) tell these three not apart.
+    /// Servers that turn names into variables (RFC 3875, section 4.1.18) tell these three not
+    /// apart.
     private static func comparable(_ byte: UInt8) -> UInt8 {
         byte == UInt8(ascii: "_") || byte == UInt8(ascii: ".")
             ? UInt8(ascii: "-") : ASCII.lowercased(byte)

@@ -1,13 +1,14 @@
 internal import Bytes
 internal import HTTP
 
-/// The fields that tell an upstream who asked and by which way: `Via`, `X-Forwarded-*` and `Forwarded`
-/// (RFC 9110, section 7.6.3; RFC 7239).
+/// The fields that tell an upstream who asked and by which way: `Via`, `X-Forwarded-*` and
+/// `Forwarded` (RFC 9110, section 7.6.3; RFC 7239).
 ///
 /// What a client says of itself is worth nothing, so these are written anew; only what a trusted
 /// proxy says is kept, and extended by what we see.
 enum ForwardingFields {
-    /// Appends the fields for one request. Lines that were kept or joined here are dropped from `fields`.
+    /// Appends the fields for one request. Lines that were kept or joined here are dropped from
+    /// `fields`.
     static func append(
         _ head: RequestHead, _ bytes: Span<UInt8>, client: ClientAddress,
         to output: inout ByteBuffer
@@ -82,7 +83,8 @@ enum ForwardingFields {
         output.append("\r\n")
     }
 
-    /// `for=192.0.2.1;host="api.example.com";proto=http`. A valid authority needs no escape in quotes.
+    /// `for=192.0.2.1;host="api.example.com";proto=http`. A valid authority needs no escape in
+    /// quotes.
     private static func appendElement(
         _ head: RequestHead, _ bytes: Span<UInt8>, client: ClientAddress,
         to output: inout ByteBuffer

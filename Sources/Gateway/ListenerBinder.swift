@@ -1,8 +1,8 @@
 internal import Configuration
 internal import EventLoop
 
-/// Binds the configured addresses: TCP once for each worker, so that the kernel spreads connections, unix
-/// sockets once for all of them.
+/// Binds the configured addresses: TCP once for each worker, so that the kernel spreads
+/// connections, unix sockets once for all of them.
 struct ListenerBinder {
     let workerCount: Int
 

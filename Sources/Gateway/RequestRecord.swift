@@ -2,8 +2,8 @@ internal import Bytes
 internal import EventLoop
 internal import Telemetry
 
-/// What is kept of one request from its head to its end: the head written for the upstream, the id, the
-/// log line so far, and the outcome.
+/// What is kept of one request from its head to its end: the head written for the upstream, the id,
+/// the log line so far, and the outcome.
 ///
 /// Records are used again and again, with their memory: a request allocates nothing for them.
 final class RequestRecord {

@@ -20,8 +20,8 @@ enum StatusText {
         }
     }
 
-    /// The gRPC status that a client would make of the HTTP status (gRPC's `http-grpc-status-mapping`),
-    /// sharper where we know more: 7 for 403, 8 for what is too large.
+    /// The gRPC status that a client would make of the HTTP status (gRPC's
+    /// `http-grpc-status-mapping`), sharper where we know more: 7 for 403, 8 for what is too large.
     static func grpcStatus(_ status: Int) -> Int {
         switch status {
         case 401: 16

@@ -26,7 +26,8 @@ enum UpstreamFault: Error, Equatable {
 }
 
 extension UpstreamFault {
-    /// Whether it came before any byte of the request was sent, so that another endpoint may be tried.
+    /// Whether it came before any byte of the request was sent, so that another endpoint may be
+    /// tried.
     var isBeforeSending: Bool {
         switch self {
         case .unreachable, .connectTimeout: true

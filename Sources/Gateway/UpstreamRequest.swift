@@ -4,8 +4,8 @@ internal import HTTP
 internal import JWT
 internal import Telemetry
 
-/// A request as the upstream gets it. Making one consumes a permit, and nothing else makes one: code
-/// that forwards what policy did not allow does not compile.
+/// A request as the upstream gets it. Making one consumes a permit, and nothing else makes one:
+/// code that forwards what policy did not allow does not compile.
 struct UpstreamRequest: ~Copyable {
     /// What the admission knows of a request besides its head.
     struct Facts {
@@ -21,8 +21,8 @@ struct UpstreamRequest: ~Copyable {
     let hasBody: Bool
     /// Whether sending it twice does what sending it once does (RFC 9110, section 9.2.2).
     let isIdempotent: Bool
-    /// Whether the client asks for a WebSocket. No other upgrade is passed on: one to HTTP/2 would be
-    /// a way past every check.
+    /// Whether the client asks for a WebSocket. No other upgrade is passed on: one to HTTP/2 would
+    /// be a way past every check.
     let wantsUpgrade: Bool
     /// Where `Host` has to be put in once the endpoint is known; nil where it is there.
     let hostOffset: Int?
@@ -132,8 +132,8 @@ struct UpstreamRequest: ~Copyable {
         facts.route.requestEdits.drop(from: fields, bytes)
     }
 
-    /// The fields that carry claims. A claim too long for one was refused; one that has no value for a
-    /// field sends none.
+    /// The fields that carry claims. A claim too long for one was refused; one that has no value
+    /// for a field sends none.
     private static func appendClaims(
         _ identity: VerifiedToken, _ route: RoutePlan, to output: inout ByteBuffer
     ) {

@@ -1,6 +1,7 @@
 internal import EventLoop
 
-/// The workers' threads. Each worker is made inside its own, so nothing of it can be seen from another.
+/// The workers' threads. Each worker is made inside its own, so nothing of it can be seen from
+/// another.
 struct WorkerThreads: ~Copyable {
     private var threads: [Handle]
 

@@ -8,9 +8,9 @@ struct Bearward: ParsableCommand {
         abstract: "A reverse proxy that enforces Bearer tokens.",
         discussion: """
             Bearward stands in front of an API that knows nothing about OAuth. It takes \
-            "Authorization: Bearer", verifies the JWT against the issuer's keys, checks the scopes and \
-            claims that a route asks for, and forwards what is allowed. One file, proxy.json, says \
-            everything; docs/configuration.md describes it.
+            "Authorization: Bearer", verifies the JWT against the issuer's keys, checks the scopes \
+            and claims that a route asks for, and forwards what is allowed. One file, proxy.json, \
+            says everything; docs/configuration.md describes it.
 
             Exit codes: 0 success, 64 wrong usage, 71 the system refused something (an address in \
             use, say), 78 the configuration has errors.

@@ -8,8 +8,8 @@ struct Check: ParsableCommand {
         abstract: "Check the configuration and the files it names.",
         discussion: """
             Prints every problem as file:line:column and exits 78 where one is an error, 0 \
-            otherwise. Unlike serve, which starts without them, it also wants each key file to be there \
-            and to hold a usable key.
+            otherwise. Unlike serve, which starts without them, it also wants each key file to be \
+            there and to hold a usable key.
             """)
 
     @OptionGroup var options: ConfigurationOption

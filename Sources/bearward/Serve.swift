@@ -8,9 +8,9 @@ struct Serve: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Serve what the configuration says.",
         discussion: """
-            Runs in the foreground. SIGTERM and SIGINT stop accepting, let requests under way finish \
-            within timeouts.drain, and exit 0; a second one ends at once. SIGHUP reopens the access \
-            log. Process events go to the standard error output, the access log where \
+            Runs in the foreground. SIGTERM and SIGINT stop accepting, let requests under way \
+            finish within timeouts.drain, and exit 0; a second one ends at once. SIGHUP reopens \
+            the access log. Process events go to the standard error output, the access log where \
             log.access says.
             """)
 

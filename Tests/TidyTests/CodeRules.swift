@@ -6,7 +6,7 @@ enum CodeRules {
     /// System modules and who may import them; no row of the table names these.
     static let systemModules: [String: Set<String>] = [
         "Glibc": ["Bytes", "EventLoop", "bearward"],
-        "Synchronization": ["EventLoop"],
+        "Synchronization": ["EventLoop", "Gateway"],
     ]
 
     /// Where the compiler's check of what crosses threads may be set aside, and why that is right.
@@ -16,6 +16,9 @@ enum CodeRules {
     static let traps: [String: String] = [
         "Sources/Bytes/ByteBuffer.swift": "without memory there is no answer to give either"
     ]
+
+    /// Files above 400 lines, and the most that each may have: it may shrink, not grow.
+    static let longFiles: [String: Int] = ["Sources/Gateway/DownstreamConnection.swift": 540]
 
     static func unsafeCode(_ file: TextFile) -> [String] {
         guard let module = file.module, !unsafeModules.contains(module) else { return [] }
@@ -43,8 +46,8 @@ enum CodeRules {
         return matches(in: file) { $0.contains(/\bimport\s+(\w+\s+)?Foundation/) }
     }
 
-    /// Over 100 columns, or 120 in tests, whose tables hold long texts; a word of more than 50, such
-    /// as a key in a test's vectors, is not broken.
+    /// Over 100 columns, or 120 in tests, whose tables hold long texts; a word of more than 50,
+    /// such as a key in a test's vectors, is not broken.
     static func longLines(_ file: TextFile) -> [String] {
         let most = file.module == nil ? 120 : 100
         return numbered(file.lines) { line in
@@ -54,7 +57,8 @@ enum CodeRules {
 
     static func longFile(_ file: TextFile) -> [String] {
         let count = file.lines.count - 1
-        return count > 400 ? ["\(file.path): \(count) lines, 400 at most"] : []
+        let most = longFiles[file.path] ?? 400
+        return count > most ? ["\(file.path): \(count) lines, \(most) at most"] : []
     }
 
     /// Declarations that other modules see, without a `///` line above.

@@ -49,6 +49,9 @@ import Testing
         for path in CodeRules.traps.keys {
             #expect(Repository.file(path)?.text.contains("fatalError") == true, "\(path)")
         }
+        for path in CodeRules.longFiles.keys {
+            #expect(Repository.file(path)?.lines.count ?? 0 > 401, "\(path)")
+        }
         for path in CodeRules.uncheckedSendable.keys {
             let text = Repository.file(path)?.text ?? ""
             #expect(text.contains(/@unchecked|nonisolated\(unsafe\)|@preconcurrency/), "\(path)")
