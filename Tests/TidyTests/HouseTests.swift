@@ -58,10 +58,10 @@ import Testing
         }
     }
 
-    @Test("Lines have at most 100 columns, and 120 in tests")
+    @Test("Lines have at most 100 columns")
     func longLines() { #expect(Repository.swift.flatMap(CodeRules.longLines) == []) }
 
-    @Test("Files have at most 400 lines")
+    @Test("Files have at most 400 lines, and 1,000 in tests")
     func longFiles() { #expect(Repository.swift.flatMap(CodeRules.longFile) == []) }
 
     @Test("What other modules see has a line of documentation")

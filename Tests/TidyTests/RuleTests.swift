@@ -69,6 +69,10 @@ import Testing
         let word = String(repeating: "w", count: 50)
         #expect(CodeRules.longLines(source(full + word)).count == 1)
         #expect(CodeRules.longLines(source(full + word + "w")) == [])
+        for (text, count) in [("a(\"\(full)\")", 0), ("// " + full, 1), (full + "abc \"d\"", 1)] {
+            #expect(
+                CodeRules.longLines(TextFile(path: "Tests/A/A.swift", text: text)).count == count)
+        }
         let lines = String(repeating: "\n", count: 400)
         #expect(CodeRules.longFile(source(lines)) == [])
         #expect(CodeRules.longFile(source(lines + "\n")).count == 1)
