@@ -205,8 +205,8 @@ private struct JSONReader {
 }
 
 /// The names an object has so far. Most are new at the first look: no name before them had the same
-/// length and last byte. Beyond a few names a set keeps an object of many thousand from costing their
-/// square.
+/// length and last byte. Beyond a few names a set keeps an object of many thousand from costing
+/// their square.
 private struct MemberNames {
     private var set: Set<[UInt8]> = []
     /// One bit for each combination of length and last byte, folded to 64.

@@ -7,7 +7,8 @@ enum NumericDate {
     /// The integers that every JSON implementation keeps exactly (RFC 7493, section 2.2).
     private static let bounds: ClosedRange<Int64> = -(1 << 53)...(1 << 53)
 
-    /// The last whole second not after the time; for an end. Nil when it is no number or out of bounds.
+    /// The last whole second not after the time; for an end. Nil when it is no number or out of
+    /// bounds.
     static func floor(_ value: JSONValue) -> Int64? {
         guard let number = value.number else { return nil }
         if let seconds = plainSeconds(number.text.utf8Span.span) { return seconds }

@@ -164,9 +164,9 @@ package final class TokenCache {
         }
     }
 
-    /// Drops an entry that nobody asked for since its mark was taken away, or that is too old anyway.
-    /// A few places picked by the newcomer's hash are looked at first; only where all of those are in
-    /// use do marks go, so that tokens used once are replaced by one another.
+    /// Drops an entry that nobody asked for since its mark was taken away, or that is too old
+    /// anyway. A few places picked by the newcomer's hash are looked at first; only where all of
+    /// those are in use do marks go, so that tokens used once are replaced by one another.
     private func evict(for hash: UInt64, at time: TokenTime) {
         let places = UInt64(slots.count)
         for step in 0..<Self.firstLook {

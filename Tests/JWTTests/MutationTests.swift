@@ -1,7 +1,8 @@
 import JWT
 import Testing
 
-/// Tokens and sets with random damage: whatever comes of it, nothing traps and nothing false verifies.
+/// Tokens and sets with random damage: whatever comes of it, nothing traps and nothing false
+/// verifies.
 @Suite struct MutationTests {
     /// A generator with a fixed start, so that a failure can be repeated.
     private struct Dice: RandomNumberGenerator {
