@@ -25,7 +25,7 @@ final class Admission {
     private let plans: [RoutePlan]
     private let issuerNames: [[UInt8]]
     private let realm: String
-    private unowned let worker: Worker
+    private let worker: Worker
     private var ids = RequestIDs()
     private var clock = Timestamp()
     /// The canonical path, where it is not the received one.
@@ -206,11 +206,11 @@ final class Admission {
         switch BearerToken.read(value) {
         case .otherScheme: return .none
         case .malformed: throw .authorizationField
-        case .bearer(let token): return verify(value.extracting(token.range), route)
+        case .bearer(let token): return try verify(value.extracting(token.range), route)
         }
     }
 
-    private func verify(_ token: Span<UInt8>, _ route: Int) -> Credential {
+    private func verify(_ token: Span<UInt8>, _ route: Int) throws(Failure) -> Credential {
         let now = TokenTime(
             wallSeconds: worker.unixMilliseconds / 1000,
             monotonicMilliseconds: worker.loop.now.nanoseconds / 1_000_000)
@@ -218,6 +218,8 @@ final class Admission {
             worker.counters.tokenCacheHits += 1
             return .verified(known)
         }
+        // What is in the cache was looked at before it came in.
+        guard BearerToken.isWellFormed(token) else { throw .authorizationField }
         worker.counters.tokenCacheMisses += 1
         do throws(TokenError) {
             let verified = try verifier.verify(

@@ -45,7 +45,7 @@ final class DownstreamConnection: EventHandler {
     /// Where the worker keeps this connection.
     var index = 0
 
-    private unowned let worker: Worker
+    private let worker: Worker
     private var transportSlot: Transport?
     private var state = State.awaitingHead
     /// Bytes that wait for their turn: part of a head, or what came too early.
@@ -85,8 +85,8 @@ final class DownstreamConnection: EventHandler {
 
     func ready(_ readiness: Readiness) {
         transport.note(readiness)
-        if readiness.contains(.writable) { outputMoved(transport.flush()) }
-        if readiness.contains(.hungUp), !isReadingWanted, state != .closed { return abort() }
+        if readiness.allowsWriting { outputMoved(transport.flush()) }
+        if readiness.showsHangUp, !isReadingWanted, state != .closed { return abort() }
         pump()
     }
 

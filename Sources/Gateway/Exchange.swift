@@ -38,7 +38,7 @@ final class Exchange {
     /// The scopes that a challenge lists.
     let scope: String?
 
-    private unowned let worker: Worker
+    private let worker: Worker
     private var request: UpstreamRequest
     private var state = State.waiting
     private var downstream: DownstreamStream?

@@ -47,8 +47,8 @@ final class Transport {
 
     /// Notes what the loop told.
     func note(_ readiness: Readiness) {
-        if !readiness.isDisjoint(with: [.readable, .peerClosed, .hungUp]) { isReadable = true }
-        if !readiness.isDisjoint(with: [.peerClosed, .hungUp]) { mayEnd = true }
+        if readiness.allowsReading { isReadable = true }
+        if readiness.showsEnd { mayEnd = true }
     }
 
     /// Takes up the outcome of connecting; nil where it succeeded.

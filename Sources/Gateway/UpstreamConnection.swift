@@ -16,8 +16,8 @@ final class UpstreamConnection: EventHandler {
     private static let readsPerTurn = 4
 
     let endpoint: Endpoint
-    private unowned let pool: UpstreamPool
-    private unowned let worker: Worker
+    private let pool: UpstreamPool
+    private let worker: Worker
     private var transportSlot: Transport?
     private var state = State.connecting
     private var exchange: Exchange?
@@ -98,7 +98,7 @@ final class UpstreamConnection: EventHandler {
     func ready(_ readiness: Readiness) {
         transport.note(readiness)
         if state == .connecting, !finishConnecting(readiness) { return }
-        if readiness.contains(.writable), transport.flush() {
+        if readiness.allowsWriting, transport.flush() {
             exchange?.upstreamTookBytes()
         }
         pump()
@@ -119,7 +119,7 @@ final class UpstreamConnection: EventHandler {
     }
 
     private func finishConnecting(_ readiness: Readiness) -> Bool {
-        guard !readiness.isDisjoint(with: [.writable, .hungUp]) else { return false }
+        guard readiness.allowsWriting || readiness.showsHangUp else { return false }
         if let error = transport.finishConnecting() {
             fail(.unreachable(error))
             return false

@@ -6,7 +6,7 @@ internal import Telemetry
 /// waits for one.
 final class UpstreamPool {
     let settings: UpstreamSettings
-    private unowned let worker: Worker
+    private let worker: Worker
     /// Every address known, in the order of the configuration.
     private var endpoints: [Endpoint] = []
     /// Which of `endpoints` belong to which configured endpoint, which may be a name with several

@@ -11,42 +11,35 @@ package final class FieldSection {
         case upstream
     }
 
+    /// What was noted of the current message. One value, so that a new message clears it in one store and
+    /// no reader pays an exclusivity check for each fact.
+    private struct Facts {
+        var count = 0
+        var contentLength: Int64?
+        var isChunked = false
+        var saysClose = false
+        var saysKeepAlive = false
+        var saysUpgrade = false
+        var host = -1
+        var authorization = -1
+        var authorizationCount = 0
+        var upgrade = -1
+        var requestID = -1
+        var transferEncoding = -1
+        var expectsContinue = false
+        var hasOtherExpectation = false
+        var hasForwardingFields = false
+        var connectionNamesFields = false
+    }
+
     /// The lines; only the first `count` are of the current message.
     private let table: FixedTable<FieldLine>
-    /// How many lines the current message has.
-    package private(set) var count = 0
-    /// The value of `Content-Length`, nil where there is none.
-    package private(set) var contentLength: Int64?
-    /// Whether the body is chunked.
-    package private(set) var isChunked = false
-    /// Whether `Connection` says `close`.
-    package private(set) var saysClose = false
-    /// Whether `Connection` says `keep-alive`.
-    package private(set) var saysKeepAlive = false
-    /// Whether `Connection` says `upgrade`.
-    package private(set) var saysUpgrade = false
-    /// The line of `Host`, -1 where there is none.
-    package private(set) var host = -1
-    /// The line of the first `Authorization`, -1 where there is none.
-    package private(set) var authorization = -1
-    /// The line of the first `Upgrade`, -1 where there is none.
-    package private(set) var upgrade = -1
-    /// The line of the first `X-Request-Id`, -1 where there is none.
-    package private(set) var requestID = -1
-    /// How many `Authorization` fields there are.
-    package private(set) var authorizationCount = 0
-    /// Whether the client waits for `100 (Continue)`.
-    package private(set) var expectsContinue = false
-    /// Whether any field of `Via`, `Forwarded` or `X-Forwarded-*` that is extended is there.
-    package private(set) var hasForwardingFields = false
+    private var facts = Facts()
 
     /// Options of `Connection` compared with the fields; real messages have one or two.
     private static let maxConnectionOptions = 32
 
     private let sender: Sender
-    private var transferEncoding = -1
-    private var connectionNamesFields = false
-    private var hasOtherExpectation = false
 
     /// An empty section with room for `maxFields` lines.
     package init(sender: Sender, maxFields: Int) {
@@ -54,21 +47,48 @@ package final class FieldSection {
         table = FixedTable(repeating: FieldLine.none, count: maxFields)
     }
 
+    /// How many lines the current message has.
+    package var count: Int { facts.count }
+    /// The value of `Content-Length`, nil where there is none.
+    package var contentLength: Int64? { facts.contentLength }
+    /// Whether the body is chunked.
+    package var isChunked: Bool { facts.isChunked }
+    /// Whether `Connection` says `close`.
+    package var saysClose: Bool { facts.saysClose }
+    /// Whether `Connection` says `keep-alive`.
+    package var saysKeepAlive: Bool { facts.saysKeepAlive }
+    /// Whether `Connection` says `upgrade`.
+    package var saysUpgrade: Bool { facts.saysUpgrade }
+    /// The line of `Host`, -1 where there is none.
+    package var host: Int { facts.host }
+    /// The line of the first `Authorization`, -1 where there is none.
+    package var authorization: Int { facts.authorization }
+    /// How many `Authorization` fields there are.
+    package var authorizationCount: Int { facts.authorizationCount }
+    /// The line of the first `Upgrade`, -1 where there is none.
+    package var upgrade: Int { facts.upgrade }
+    /// The line of the first `X-Request-Id`, -1 where there is none.
+    package var requestID: Int { facts.requestID }
+    /// Whether the client waits for `100 (Continue)`.
+    package var expectsContinue: Bool { facts.expectsContinue }
+    /// Whether any field of `Via`, `Forwarded` or `X-Forwarded-*` that is extended is there.
+    package var hasForwardingFields: Bool { facts.hasForwardingFields }
+
     /// The line at `index`, which is below `count`.
     package subscript(index: Int) -> FieldLine {
-        precondition(index < count, "no such field line")
+        precondition(index < facts.count, "no such field line")
         return table[index]
     }
 
     /// The first line of a kind, nil where there is none.
     package func firstIndex(of kind: FieldKind) -> Int? {
-        for index in 0..<count where table[index].kind == kind { return index }
+        for index in 0..<facts.count where table[index].kind == kind { return index }
         return nil
     }
 
     /// Leaves the line at `index` out of what is forwarded.
     package func drop(_ index: Int) {
-        precondition(index < count, "no such field line")
+        precondition(index < facts.count, "no such field line")
         var line = table[index]
         line.isDropped = true
         table[index] = line
@@ -77,7 +97,7 @@ package final class FieldSection {
     /// Reads lines from `start` to the empty line. Returns the offset behind it, nil where the
     /// section is not complete yet.
     func parse(_ bytes: Span<UInt8>, from start: Int) throws(MessageError) -> Int? {
-        reset()
+        facts = Facts()
         var offset = start
         while true {
             guard offset &+ 1 < bytes.count else { return nil }
@@ -86,10 +106,10 @@ package final class FieldSection {
                 return offset &+ 2
             }
             guard let line = try FieldSection.line(in: bytes, at: offset) else { return nil }
-            guard count < table.count else { throw .tooManyFields }
-            table[count] = line
+            guard facts.count < table.count else { throw .tooManyFields }
+            table[facts.count] = line
             if line.kind != .other { try note(line, in: bytes) }
-            count &+= 1
+            facts.count &+= 1
             offset = Int(line.end)
         }
     }
@@ -119,26 +139,26 @@ package final class FieldSection {
     /// The checks that need the whole section: framing that contradicts itself (RFC 9112, section
     /// 6.3), expectations, and what `Connection` may name.
     func validate(_ bytes: Span<UInt8>, minorVersion: UInt8) throws(MessageError) {
-        if transferEncoding >= 0 {
-            guard contentLength == nil else { throw .contentLength }
+        if facts.transferEncoding >= 0 {
+            guard facts.contentLength == nil else { throw .contentLength }
             guard minorVersion == 1 else { throw .transferEncoding }
-            try readTransferEncoding(bytes.extracting(table[transferEncoding].value))
+            try readTransferEncoding(bytes.extracting(table[facts.transferEncoding].value))
         }
-        if connectionNamesFields { try dropNamedFields(bytes) }
-        if hasOtherExpectation { throw .expectation }
+        if facts.connectionNamesFields { try dropNamedFields(bytes) }
+        if facts.hasOtherExpectation { throw .expectation }
         // An HTTP/1.0 client cannot wait for it (RFC 9110, section 10.1.1).
-        if minorVersion == 0 { expectsContinue = false }
+        if minorVersion == 0 { facts.expectsContinue = false }
     }
 
     /// Leaves out what belongs to the connection, not to the message.
     package func dropHopByHopFields() {
-        for index in 0..<count where table[index].kind.isHopByHop { drop(index) }
+        for index in 0..<facts.count where table[index].kind.isHopByHop { drop(index) }
     }
 
     /// Appends all lines that are kept, neighbours in one copy.
     package func appendKept(_ bytes: Span<UInt8>, to output: inout ByteBuffer) {
         var run = 0..<0
-        for index in 0..<count {
+        for index in 0..<facts.count {
             let line = table[index]
             if !line.isDropped, run.upperBound == Int(line.start) {
                 run = run.lowerBound..<Int(line.end)
@@ -150,51 +170,32 @@ package final class FieldSection {
         if !run.isEmpty { output.append(bytes, run) }
     }
 
-    private func reset() {
-        count = 0
-        contentLength = nil
-        isChunked = false
-        saysClose = false
-        saysKeepAlive = false
-        saysUpgrade = false
-        host = -1
-        authorization = -1
-        upgrade = -1
-        requestID = -1
-        authorizationCount = 0
-        expectsContinue = false
-        hasForwardingFields = false
-        transferEncoding = -1
-        connectionNamesFields = false
-        hasOtherExpectation = false
-    }
-
     private func note(_ line: FieldLine, in bytes: Span<UInt8>) throws(MessageError) {
         switch line.kind {
         case .host:
-            guard host < 0 else { throw .host }
-            host = count
+            guard facts.host < 0 else { throw .host }
+            facts.host = facts.count
         case .authorization:
-            authorizationCount &+= 1
-            if authorization < 0 { authorization = count }
+            facts.authorizationCount &+= 1
+            if facts.authorization < 0 { facts.authorization = facts.count }
         case .contentLength:
-            guard contentLength == nil else { throw .contentLength }
-            contentLength = try FieldSection.length(bytes.extracting(line.value))
+            guard facts.contentLength == nil else { throw .contentLength }
+            facts.contentLength = try FieldSection.length(bytes.extracting(line.value))
         case .transferEncoding:
-            guard transferEncoding < 0 else { throw .transferEncoding }
-            transferEncoding = count
+            guard facts.transferEncoding < 0 else { throw .transferEncoding }
+            facts.transferEncoding = facts.count
         case .connection: noteConnection(bytes, line.value)
         case .expect:
             let isContinue = bytes.extracting(line.value).isEqualIgnoringCase(to: "100-continue")
             if isContinue {
-                expectsContinue = true
+                facts.expectsContinue = true
             } else {
-                hasOtherExpectation = sender == .client
+                facts.hasOtherExpectation = sender == .client
             }
-        case .upgrade where upgrade < 0: upgrade = count
-        case .xRequestID where requestID < 0: requestID = count
+        case .upgrade where facts.upgrade < 0: facts.upgrade = facts.count
+        case .xRequestID where facts.requestID < 0: facts.requestID = facts.count
         case .via, .forwarded, .xForwardedFor, .xForwardedHost, .xForwardedProto:
-            hasForwardingFields = true
+            facts.hasForwardingFields = true
         default: break
         }
     }
@@ -215,13 +216,13 @@ package final class FieldSection {
         while let item = list.next(in: bytes) {
             let option = bytes.extracting(item)
             if option.isEqualIgnoringCase(to: "close") {
-                saysClose = true
+                facts.saysClose = true
             } else if option.isEqualIgnoringCase(to: "keep-alive") {
-                saysKeepAlive = true
+                facts.saysKeepAlive = true
             } else if option.isEqualIgnoringCase(to: "upgrade") {
-                saysUpgrade = true
+                facts.saysUpgrade = true
             } else {
-                connectionNamesFields = true
+                facts.connectionNamesFields = true
             }
         }
     }
@@ -230,7 +231,7 @@ package final class FieldSection {
     /// is 501; anything else, `chunked` twice or not last among it, is a framing trick and 400.
     private func readTransferEncoding(_ value: Span<UInt8>) throws(MessageError) {
         if value.isEqualIgnoringCase(to: "chunked") {
-            isChunked = true
+            facts.isChunked = true
             return
         }
         var list = ListCursor(0..<value.count)
@@ -254,7 +255,7 @@ package final class FieldSection {
     /// nothing but options would cost milliseconds, so there is a most of them.
     private func dropNamedFields(_ bytes: Span<UInt8>) throws(MessageError) {
         var options = 0
-        for index in 0..<count where table[index].kind == .connection {
+        for index in 0..<facts.count where table[index].kind == .connection {
             var list = ListCursor(table[index].value)
             while let item = list.next(in: bytes) {
                 options &+= 1
@@ -269,7 +270,7 @@ package final class FieldSection {
     }
 
     private func dropFields(named name: Span<UInt8>, in bytes: Span<UInt8>) {
-        for index in 0..<count
+        for index in 0..<facts.count
         where bytes.extracting(table[index].name).isEqualIgnoringCase(to: name) {
             drop(index)
         }

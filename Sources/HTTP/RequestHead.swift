@@ -17,38 +17,52 @@ package final class RequestHead {
         case authority
     }
 
+    /// What was found of the current head, in one value: see `FieldSection`.
+    private struct Parts {
+        var method = 0..<0
+        var target = 0..<0
+        var form = TargetForm.origin
+        var path = 0..<0
+        var query = 0..<0
+        var authority = 0..<0
+        var minorVersion: UInt8 = 1
+        var length = 0
+    }
+
     /// The field lines.
     package let fields: FieldSection
-    /// The method's range.
-    package private(set) var method = 0..<0
-    /// The range of the whole request target.
-    package private(set) var target = 0..<0
-    /// The target's form.
-    package private(set) var form = TargetForm.origin
-    /// The path's range: empty in `http://host`, and for the asterisk and authority forms.
-    package private(set) var path = 0..<0
-    /// The query's range with its `?`, empty where there is none.
-    package private(set) var query = 0..<0
-    /// The range of the authority: the absolute form's, else `Host`'s value. Empty where HTTP/1.0
-    /// names none.
-    package private(set) var authority = 0..<0
-    /// The 1 of HTTP/1.1 or the 0 of HTTP/1.0.
-    package private(set) var minorVersion: UInt8 = 1
-    /// Length of the head, from its first byte to behind the empty line.
-    package private(set) var length = 0
+    private var parts = Parts()
 
     /// A head with room for `maxFields` field lines.
     package init(maxFields: Int) {
         fields = FieldSection(sender: .client, maxFields: maxFields)
     }
 
+    /// The method's range.
+    package var method: Range<Int> { parts.method }
+    /// The range of the whole request target.
+    package var target: Range<Int> { parts.target }
+    /// The target's form.
+    package var form: TargetForm { parts.form }
+    /// The path's range: empty in `http://host`, and for the asterisk and authority forms.
+    package var path: Range<Int> { parts.path }
+    /// The query's range with its `?`, empty where there is none.
+    package var query: Range<Int> { parts.query }
+    /// The range of the authority: the absolute form's, else `Host`'s value. Empty where HTTP/1.0
+    /// names none.
+    package var authority: Range<Int> { parts.authority }
+    /// The 1 of HTTP/1.1 or the 0 of HTTP/1.0.
+    package var minorVersion: UInt8 { parts.minorVersion }
+    /// Length of the head, from its first byte to behind the empty line.
+    package var length: Int { parts.length }
+
     /// Parses the head that begins with the first byte. Returns whether it is complete; an error is
     /// found as early as its bytes are there.
     package func parse(_ bytes: Span<UInt8>) throws(MessageError) -> Bool {
         guard let fieldsStart = try parseRequestLine(bytes) else { return false }
         guard let end = try fields.parse(bytes, from: fieldsStart) else { return false }
-        length = end
-        try fields.validate(bytes, minorVersion: minorVersion)
+        parts.length = end
+        try fields.validate(bytes, minorVersion: parts.minorVersion)
         try splitTarget(bytes)
         try checkAuthority(bytes)
         return true
@@ -64,12 +78,12 @@ package final class RequestHead {
     /// Whether the client keeps the connection open for another request.
     package var wantsKeepAlive: Bool {
         if fields.saysClose { return false }
-        return minorVersion == 1 || fields.saysKeepAlive
+        return parts.minorVersion == 1 || fields.saysKeepAlive
     }
 
-    /// Whether the method is HEAD, whose response has no body.
+    /// Whether the parts.method is HEAD, whose response has no body.
     package func isHead(_ bytes: Span<UInt8>) -> Bool {
-        method.count == 4 && bytes.extracting(method).isEqual(to: "HEAD")
+        parts.method.count == 4 && bytes.extracting(parts.method).isEqual(to: "HEAD")
     }
 
     private func parseRequestLine(_ bytes: Span<UInt8>) throws(MessageError) -> Int? {
@@ -87,10 +101,10 @@ package final class RequestHead {
             try RequestHead.checkPartialVersion(bytes.extracting(targetEnd &+ 1..<bytes.count))
             return nil
         }
-        minorVersion = try RequestHead.minorVersion(
+        parts.minorVersion = try RequestHead.minorVersion(
             bytes.extracting(targetEnd &+ 1..<versionEnd &+ 2))
-        method = 0..<methodEnd
-        target = targetStart..<targetEnd
+        parts.method = 0..<methodEnd
+        parts.target = targetStart..<targetEnd
         return versionEnd &+ 2
     }
 
@@ -109,43 +123,43 @@ package final class RequestHead {
     }
 
     private func splitTarget(_ bytes: Span<UInt8>) throws(MessageError) {
-        let start = target.lowerBound
-        let end = target.upperBound
-        authority = fields.host >= 0 ? fields[fields.host].value : 0..<0
-        query = end..<end
-        path = start..<start
+        let start = parts.target.lowerBound
+        let end = parts.target.upperBound
+        parts.authority = fields.host >= 0 ? fields[fields.host].value : 0..<0
+        parts.query = end..<end
+        parts.path = start..<start
         if bytes[start] == UInt8(ascii: "/") {
-            form = .origin
+            parts.form = .origin
             splitPath(bytes, from: start)
-        } else if bytes.extracting(method).isEqual(to: "CONNECT") {
-            // Never served: 405 whatever the target. Only its shape as a line was checked.
-            form = .authority
-        } else if target.count == 1, bytes[start] == UInt8(ascii: "*") {
-            guard bytes.extracting(method).isEqual(to: "OPTIONS") else { throw .startLine }
-            form = .asterisk
+        } else if bytes.extracting(parts.method).isEqual(to: "CONNECT") {
+            // Never served: 405 whatever the parts.target. Only its shape as a line was checked.
+            parts.form = .authority
+        } else if parts.target.count == 1, bytes[start] == UInt8(ascii: "*") {
+            guard bytes.extracting(parts.method).isEqual(to: "OPTIONS") else { throw .startLine }
+            parts.form = .asterisk
         } else {
             try splitAbsolute(bytes)
         }
     }
 
     private func splitPath(_ bytes: Span<UInt8>, from start: Int) {
-        let end = target.upperBound
+        let end = parts.target.upperBound
         let mark = bytes.extracting(start..<end).firstIndex(of: UInt8(ascii: "?"))
         let pathEnd = mark.map { start &+ $0 } ?? end
-        path = start..<pathEnd
-        query = pathEnd..<end
+        parts.path = start..<pathEnd
+        parts.query = pathEnd..<end
     }
 
-    /// `http://authority[/path][?query]`; the authority has to be that of `Host` (RFC 9112,
+    /// `http://parts.authority[/parts.path][?parts.query]`; the parts.authority has to be that of `Host` (RFC 9112,
     /// section 3.2.2 lets it win; we refuse instead, so that nobody downstream can disagree).
     private func splitAbsolute(_ bytes: Span<UInt8>) throws(MessageError) {
-        let start = target.lowerBound
-        let end = target.upperBound
+        let start = parts.target.lowerBound
+        let end = parts.target.upperBound
         var authorityStart = start
-        if target.count > 7, bytes.extracting(start..<start &+ 7).isEqualIgnoringCase(to: "http://")
+        if parts.target.count > 7, bytes.extracting(start..<start &+ 7).isEqualIgnoringCase(to: "http://")
         {
             authorityStart = start &+ 7
-        } else if target.count > 8,
+        } else if parts.target.count > 8,
             bytes.extracting(start..<start &+ 8).isEqualIgnoringCase(to: "https://")
         {
             authorityStart = start &+ 8
@@ -156,19 +170,19 @@ package final class RequestHead {
         while authorityEnd < end, bytes[authorityEnd] != UInt8(ascii: "/"),
             bytes[authorityEnd] != UInt8(ascii: "?")
         { authorityEnd &+= 1 }
-        form = .absolute
+        parts.form = .absolute
         let named = bytes.extracting(authorityStart..<authorityEnd)
-        let isSame = fields.host < 0 || bytes.extracting(authority).isEqualIgnoringCase(to: named)
+        let isSame = fields.host < 0 || bytes.extracting(parts.authority).isEqualIgnoringCase(to: named)
         guard isSame else { throw .host }
-        authority = authorityStart..<authorityEnd
-        path = authorityEnd..<authorityEnd
+        parts.authority = authorityStart..<authorityEnd
+        parts.path = authorityEnd..<authorityEnd
         splitPath(bytes, from: authorityEnd)
     }
 
     /// One `Host` in HTTP/1.1 (RFC 9112, section 3.2), and one that is a host and nothing else.
     private func checkAuthority(_ bytes: Span<UInt8>) throws(MessageError) {
-        guard fields.host >= 0 || minorVersion == 0 else { throw .host }
-        if fields.host < 0, form != .absolute { return }
-        guard Authority.isValid(bytes.extracting(authority)) else { throw .host }
+        guard fields.host >= 0 || parts.minorVersion == 0 else { throw .host }
+        if fields.host < 0, parts.form != .absolute { return }
+        guard Authority.isValid(bytes.extracting(parts.authority)) else { throw .host }
     }
 }

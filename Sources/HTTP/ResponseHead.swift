@@ -2,28 +2,38 @@ internal import Bytes
 
 /// A response's head, parsed in place (RFC 9112, section 4). One instance serves a whole worker.
 package final class ResponseHead {
+    /// What was found of the current head, in one value: see `FieldSection`.
+    private struct Parts {
+        var status: UInt16 = 0
+        var reason = 0..<0
+        var minorVersion: UInt8 = 1
+        var length = 0
+    }
+
     /// The field lines.
     package let fields: FieldSection
-    /// The status code, 100 to 599.
-    package private(set) var status: UInt16 = 0
-    /// The range of the reason phrase, possibly empty.
-    package private(set) var reason = 0..<0
-    /// The 1 of HTTP/1.1 or the 0 of HTTP/1.0.
-    package private(set) var minorVersion: UInt8 = 1
-    /// Length of the head, from its first byte to behind the empty line.
-    package private(set) var length = 0
+    private var parts = Parts()
 
     /// A head with room for `maxFields` field lines.
     package init(maxFields: Int) {
         fields = FieldSection(sender: .upstream, maxFields: maxFields)
     }
 
+    /// The status code, 100 to 599.
+    package var status: UInt16 { parts.status }
+    /// The range of the reason phrase, possibly empty.
+    package var reason: Range<Int> { parts.reason }
+    /// The 1 of HTTP/1.1 or the 0 of HTTP/1.0.
+    package var minorVersion: UInt8 { parts.minorVersion }
+    /// Length of the head, from its first byte to behind the empty line.
+    package var length: Int { parts.length }
+
     /// Parses the head that begins with the first byte. Returns whether it is complete.
     package func parse(_ bytes: Span<UInt8>) throws(MessageError) -> Bool {
         guard let fieldsStart = try parseStatusLine(bytes) else { return false }
         guard let end = try fields.parse(bytes, from: fieldsStart) else { return false }
-        length = end
-        try fields.validate(bytes, minorVersion: minorVersion)
+        parts.length = end
+        try fields.validate(bytes, minorVersion: parts.minorVersion)
         // Announced, but never there (RFC 9110, section 8.6): two readers would not agree where the
         // next response begins.
         if hasNoContentByStatus, let length = fields.contentLength, length > 0 {
@@ -34,11 +44,11 @@ package final class ResponseHead {
 
     /// Whether this is an interim response (RFC 9110, section 15.2) other than a switch of
     /// protocols.
-    package var isInterim: Bool { status < 200 && status != 101 }
+    package var isInterim: Bool { parts.status < 200 && parts.status != 101 }
 
     /// How the body is delimited (RFC 9112, section 6.3). `toHead`: the request was HEAD.
     package func framing(toHead: Bool) -> BodyFraming {
-        if toHead || hasNoContentByStatus || status == 304 { return .none }
+        if toHead || hasNoContentByStatus || parts.status == 304 { return .none }
         if fields.isChunked { return .chunked }
         guard let length = fields.contentLength else { return .untilClose }
         return length == 0 ? .none : .length(length)
@@ -48,21 +58,21 @@ package final class ResponseHead {
     /// where there is no content leaves bytes of unclear meaning behind.
     package var wantsKeepAlive: Bool {
         if fields.saysClose || (fields.isChunked && hasNoContentByStatus) { return false }
-        return minorVersion == 1 || fields.saysKeepAlive
+        return parts.minorVersion == 1 || fields.saysKeepAlive
     }
 
     /// Statuses whose responses have neither content nor framing fields (RFC 9112, section 6.3).
-    private var hasNoContentByStatus: Bool { status < 200 || status == 204 }
+    private var hasNoContentByStatus: Bool { parts.status < 200 || parts.status == 204 }
 
     private func parseStatusLine(_ bytes: Span<UInt8>) throws(MessageError) -> Int? {
-        // "HTTP/1.1 200" is the least; the reason phrase, and its space, may be missing.
+        // "HTTP/1.1 200" is the least; the parts.reason phrase, and its space, may be missing.
         guard bytes.count >= 12 else {
             try ResponseHead.checkPartial(bytes)
             return nil
         }
         try ResponseHead.checkPartial(bytes.extracting(0..<9))
-        minorVersion = bytes[7] &- 0x30
-        status = try ResponseHead.status(bytes.extracting(9..<12))
+        parts.minorVersion = bytes[7] &- 0x30
+        parts.status = try ResponseHead.status(bytes.extracting(9..<12))
         let end = bytes.endOfFieldValue(from: 12)
         guard end < bytes.count else { return nil }
         guard bytes[end] == UInt8(ascii: "\r") else { throw .startLine }
@@ -70,9 +80,9 @@ package final class ResponseHead {
         guard bytes[end &+ 1] == UInt8(ascii: "\n") else { throw .startLine }
         if end > 12 {
             guard bytes[12] == UInt8(ascii: " ") else { throw .startLine }
-            reason = 13..<end
+            parts.reason = 13..<end
         } else {
-            reason = 12..<12
+            parts.reason = 12..<12
         }
         return end &+ 2
     }

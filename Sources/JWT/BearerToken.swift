@@ -8,11 +8,11 @@ package struct BearerToken: Equatable, Sendable {
 
     /// What an `Authorization` field holds.
     package enum Field: Equatable, Sendable {
-        /// `Bearer` and a token.
+        /// `Bearer` and something, which `isWellFormed` has yet to look at.
         case bearer(BearerToken)
         /// Credentials of another scheme, which count as no token.
         case otherScheme
-        /// Neither: not credentials at all, or `Bearer` with something that is no b64token.
+        /// Neither: not credentials at all, or `Bearer` with nothing behind it.
         case malformed
     }
 
@@ -28,7 +28,7 @@ package struct BearerToken: Equatable, Sendable {
         }
         var start = scheme
         while start < field.count, field[start] == UInt8(ascii: " ") { start += 1 }
-        guard isToken(field, from: start) else { return .malformed }
+        guard start > scheme, start < field.count else { return .malformed }
         return .bearer(BearerToken(range: start..<field.count))
     }
 
@@ -44,13 +44,15 @@ package struct BearerToken: Equatable, Sendable {
         return text
     }
 
-    /// b64token: at least one character of the alphabet, then any number of `=`.
-    private static func isToken(_ field: Span<UInt8>, from start: Int) -> Bool {
-        var end = field.count
-        while end > start, field[end - 1] == UInt8(ascii: "=") { end -= 1 }
-        guard end > start else { return false }
-        for i in start..<end {
-            let byte = field[i]
+    /// Whether the bytes are a b64token (RFC 6750, section 2.1): at least one character of the
+    /// alphabet, then any number of `=`. Separate from `read`, since a token found in the cache needs no
+    /// second look.
+    package static func isWellFormed(_ token: Span<UInt8>) -> Bool {
+        var end = token.count
+        while end > 0, token[end - 1] == UInt8(ascii: "=") { end -= 1 }
+        guard end > 0 else { return false }
+        for i in 0..<end {
+            let byte = token[i]
             guard
                 ASCII.isUnreserved(byte) || byte == UInt8(ascii: "+") || byte == UInt8(ascii: "/")
             else { return false }

@@ -15,6 +15,7 @@ import Testing
             return
         }
         #expect(Array(bytes[found.range]) == Array(token.utf8))
+        #expect(BearerToken.isWellFormed(bytes.span.extracting(found.range)))
     }
 
     @Test(
@@ -38,7 +39,12 @@ import Testing
         ])
     func malformed(_ field: String) {
         let bytes = Array(field.utf8)
-        #expect(BearerToken.read(bytes.span) == .malformed)
+        switch BearerToken.read(bytes.span) {
+        case .malformed: break
+        case .bearer(let found):
+            #expect(!BearerToken.isWellFormed(bytes.span.extracting(found.range)))
+        case .otherScheme: Issue.record("taken for another scheme: \(field)")
+        }
     }
 
     @Test("A token's name in logs is a prefix of its digest")
