@@ -29,11 +29,11 @@ package final class FieldNamePolicy {
     }
 
     /// The octets of all entries.
-    private var octets: [UInt8] = []
+    private let octets: [UInt8]
     /// Entries in the order of their first octet; among those the first that fits decides.
-    private var entries: [Entry] = []
+    private let entries: [Entry]
     /// Where the entries for a first octet begin; those for the next one end them.
-    private var starts: [Int] = []
+    private let starts: [Int]
 
     /// A policy over names, where one that ends in `*` stands for all that begin like it.
     ///
@@ -48,20 +48,23 @@ package final class FieldNamePolicy {
         add(removed, .remove)
         add(trustedForwarding, .forwarding)
         add(["X-Forwarded-*"], .remove)
+        var octets: [UInt8] = []
+        var entries: [Entry] = []
+        var starts: [Int] = []
         for first in UInt8(0)..<128 {
             starts.append(entries.count)
             for (name, verdict) in names where name.first == first || name == [UInt8(ascii: "*")] {
-                insert(name, verdict)
+                let isPrefix = name.last == UInt8(ascii: "*")
+                let start = octets.count
+                octets += isPrefix ? name.dropLast() : name[...]
+                entries.append(
+                    Entry(octets: start..<octets.count, isPrefix: isPrefix, verdict: verdict))
             }
         }
         starts.append(entries.count)
-    }
-
-    private func insert(_ name: [UInt8], _ verdict: FieldVerdict) {
-        let isPrefix = name.last == UInt8(ascii: "*")
-        let start = octets.count
-        octets += isPrefix ? name.dropLast() : name[...]
-        entries.append(Entry(octets: start..<octets.count, isPrefix: isPrefix, verdict: verdict))
+        self.octets = octets
+        self.entries = entries
+        self.starts = starts
     }
 
     /// What happens to a field of this name.
@@ -69,6 +72,7 @@ package final class FieldNamePolicy {
         guard !name.isEmpty else { return .refuse }
         let first = Int(comparable(name[0]))
         guard first < 128 else { return .refuse }
+        let octets = self.octets
         for i in starts[first]..<starts[first &+ 1] {
             let entry = entries[i]
             if fits(name, octets.span.extracting(entry.octets), entry.isPrefix) {

@@ -1,47 +1,45 @@
 import Bytes
 
-/// The routes that share one host and path, by method.
-struct MethodTable {
-    private var octets: [UInt8] = []
-    private var named: [(method: Range<Int>, route: Int)] = []
+/// The routes that share one host and path, by method. A class, so that looking one up copies none of
+/// its parts.
+final class MethodTable {
+    private struct Named {
+        let method: [UInt8]
+        let route: Int
+    }
+
+    private let named: [Named]
     /// The route without `methods`.
-    private var other: Int?
+    private let other: Int?
     /// The value of `Allow`.
-    private(set) var allow = ""
+    let allow: String
 
     /// What a route without `methods` is said to allow: any method passes it, these are the
     /// standard ones (RFC 9110, section 9.1, and RFC 5789) that are ever forwarded.
     private static let standard = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
-    mutating func insert(_ methods: [String]?, _ route: Int) {
-        guard let methods else {
-            other = route
-            return
+    /// A table of routes with their methods. GET brings HEAD unless a route names it.
+    init(_ routes: [(methods: [String]?, route: Int)]) {
+        other = routes.first { $0.methods == nil }?.route
+        var all: [(method: String, route: Int)] = []
+        for (methods, route) in routes {
+            for method in methods ?? [] { all.append((method, route)) }
         }
-        for method in methods { add(method, route) }
-    }
-
-    private mutating func add(_ method: String, _ route: Int) {
-        let start = octets.count
-        octets += Array(method.utf8)
-        named.append((start..<octets.count, route))
-    }
-
-    /// Lets GET bring HEAD unless a route names it, and writes `allow`.
-    mutating func finish() {
-        var names = named.map { String(decoding: octets[$0.method], as: UTF8.self) }
-        if let place = names.firstIndex(of: "GET"), !names.contains("HEAD") {
-            add("HEAD", named[place].route)
-            names.insert("HEAD", at: place + 1)
+        if let get = all.firstIndex(where: { $0.method == "GET" }),
+            !all.contains(where: { $0.method == "HEAD" })
+        {
+            all.insert(("HEAD", all[get].route), at: get + 1)
         }
+        named = all.map { Named(method: Array($0.method.utf8), route: $0.route) }
+        var names = all.map(\.method)
         if other != nil { names += Self.standard.filter { !names.contains($0) } }
         allow = names.joined(separator: ", ")
     }
 
     func find(_ method: Span<UInt8>) -> Int? {
-        for i in named.indices
-        where octets.span.extracting(named[i].method).isEqual(to: method) {
-            return named[i].route
+        for candidate in named {
+            let name = candidate.method
+            if name.span.isEqual(to: method) { return candidate.route }
         }
         return other
     }

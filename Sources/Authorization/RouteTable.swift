@@ -61,22 +61,29 @@ package final class RouteTable {
     private static let exactHosts = 0
     private static let wildcardHosts = 1
 
-    private var nodes: [Node] = []
-    private var endpoints: [MethodTable] = []
-    private var literals = LiteralTable(ignoringCase: false)
-    private var hosts = LiteralTable(ignoringCase: true)
-    private var longestWildcard = 0
-    private var hasHosts = false
+    private let nodes: [Node]
+    private let endpoints: [MethodTable]
+    private let literals: LiteralTable
+    private let hosts: LiteralTable
+    private let longestWildcard: Int
+    private let hasHosts: Bool
     /// The root of the routes without a host; -1 where there are none.
-    private var anyHostRoot = -1
+    private let anyHostRoot: Int
     private let unsafePaths: [PathQuirks]
 
     /// A table of routes in the order of the configuration, which has no two with the same host,
     /// path and method.
     package init(_ patterns: [RoutePattern]) {
         unsafePaths = patterns.map(\.unsafePaths)
-        for (route, pattern) in patterns.enumerated() { insert(pattern, route) }
-        for i in endpoints.indices { endpoints[i].finish() }
+        var builder = Builder()
+        for (route, pattern) in patterns.enumerated() { builder.insert(pattern, route) }
+        nodes = builder.nodes
+        endpoints = builder.endpoints.map { MethodTable($0) }
+        literals = builder.literals
+        hosts = builder.hosts
+        longestWildcard = builder.longestWildcard
+        hasHosts = builder.hasHosts
+        anyHostRoot = builder.anyHostRoot
     }
 
     /// The route for a request.
@@ -173,65 +180,77 @@ package final class RouteTable {
 
     // MARK: Building
 
-    private func insert(_ pattern: RoutePattern, _ route: Int) {
-        var node = root(for: pattern.host)
-        for segment in pattern.path.segments {
-            switch segment {
-            case .literal(let octets): node = literalChild(octets, of: node)
-            case .any: node = anyChild(of: node)
+    /// The table while routes are added to it.
+    private struct Builder {
+        var nodes: [Node] = []
+        /// The routes of each endpoint with their methods.
+        var endpoints: [[(methods: [String]?, route: Int)]] = []
+        var literals = LiteralTable(ignoringCase: false)
+        var hosts = LiteralTable(ignoringCase: true)
+        var longestWildcard = 0
+        var hasHosts = false
+        var anyHostRoot = -1
+
+        mutating func insert(_ pattern: RoutePattern, _ route: Int) {
+            var node = root(for: pattern.host)
+            for segment in pattern.path.segments {
+                switch segment {
+                case .literal(let octets): node = literalChild(octets, of: node)
+                case .any: node = anyChild(of: node)
+                }
+            }
+            let known = pattern.path.coversBelow ? nodes[node].below : nodes[node].end
+            let endpoint = known >= 0 ? Int(known) : endpoints.count
+            if known < 0 {
+                endpoints.append([])
+                if pattern.path.coversBelow {
+                    nodes[node].below = Int32(endpoint)
+                } else {
+                    nodes[node].end = Int32(endpoint)
+                }
+            }
+            endpoints[endpoint].append((pattern.methods, route))
+        }
+
+        private mutating func root(for host: HostPattern) -> Int {
+            switch host {
+            case .any:
+                if anyHostRoot < 0 { anyHostRoot = newNode() }
+                return anyHostRoot
+            case .exact(let name):
+                return root(named: name, under: RouteTable.exactHosts)
+            case .below(let name):
+                longestWildcard = max(longestWildcard, name.count)
+                return root(named: name, under: RouteTable.wildcardHosts)
             }
         }
-        let known = pattern.path.coversBelow ? nodes[node].below : nodes[node].end
-        let endpoint = known >= 0 ? Int(known) : endpoints.count
-        if known < 0 {
-            endpoints.append(MethodTable())
-            if pattern.path.coversBelow {
-                nodes[node].below = Int32(endpoint)
-            } else {
-                nodes[node].end = Int32(endpoint)
-            }
+
+        private mutating func root(named name: [UInt8], under kind: Int) -> Int {
+            if let known = hosts.find(name.span, under: kind) { return known }
+            hasHosts = true
+            let node = newNode()
+            hosts.insert(name, under: kind, value: node)
+            return node
         }
-        endpoints[endpoint].insert(pattern.methods, route)
-    }
 
-    private func root(for host: HostPattern) -> Int {
-        switch host {
-        case .any:
-            if anyHostRoot < 0 { anyHostRoot = newNode() }
-            return anyHostRoot
-        case .exact(let name):
-            return root(named: name, under: Self.exactHosts)
-        case .below(let name):
-            longestWildcard = max(longestWildcard, name.count)
-            return root(named: name, under: Self.wildcardHosts)
+        private mutating func literalChild(_ octets: [UInt8], of node: Int) -> Int {
+            if let known = literals.find(octets.span, under: node) { return known }
+            let child = newNode()
+            nodes[node].hasLiterals = true
+            literals.insert(octets, under: node, value: child)
+            return child
         }
-    }
 
-    private func root(named name: [UInt8], under kind: Int) -> Int {
-        if let known = hosts.find(name.span, under: kind) { return known }
-        hasHosts = true
-        let node = newNode()
-        hosts.insert(name, under: kind, value: node)
-        return node
-    }
+        private mutating func anyChild(of node: Int) -> Int {
+            if nodes[node].anyChild >= 0 { return Int(nodes[node].anyChild) }
+            let child = newNode()
+            nodes[node].anyChild = Int32(child)
+            return child
+        }
 
-    private func literalChild(_ octets: [UInt8], of node: Int) -> Int {
-        if let known = literals.find(octets.span, under: node) { return known }
-        let child = newNode()
-        nodes[node].hasLiterals = true
-        literals.insert(octets, under: node, value: child)
-        return child
-    }
-
-    private func anyChild(of node: Int) -> Int {
-        if nodes[node].anyChild >= 0 { return Int(nodes[node].anyChild) }
-        let child = newNode()
-        nodes[node].anyChild = Int32(child)
-        return child
-    }
-
-    private func newNode() -> Int {
-        nodes.append(Node())
-        return nodes.count - 1
+        private mutating func newNode() -> Int {
+            nodes.append(Node())
+            return nodes.count - 1
+        }
     }
 }

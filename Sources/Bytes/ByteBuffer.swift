@@ -5,11 +5,13 @@ import Glibc
 /// Holds no heap memory while it is empty and unreserved, so an idle connection costs only its own
 /// record. Bytes are appended at the end and consumed from the front; both are cheap. Contents
 /// are read as a `Span` inside `withBytes`, which cannot outlive the buffer.
+///
+/// Public, like all that is `@inlinable` in this module: docs/decisions/0009-public-in-bytes.md.
 @safe
-package struct ByteBuffer: ~Copyable {
+public struct ByteBuffer: ~Copyable {
     /// The block, nil while nothing is allocated. Owned: freed in `deinit` and on release.
     @usableFromInline var base: UnsafeMutableRawPointer?
-    private var start = 0
+    @usableFromInline var start = 0
     @usableFromInline var end = 0
     /// Bytes allocated.
     @usableFromInline package private(set) var capacity = 0
@@ -27,15 +29,15 @@ package struct ByteBuffer: ~Copyable {
     }
 
     /// Bytes held.
-    package var count: Int { end &- start }
+    @inlinable public var count: Int { end &- start }
 
     /// Whether nothing is held.
-    package var isEmpty: Bool { end == start }
+    @inlinable public var isEmpty: Bool { end == start }
 
     /// The contents, for the length of the call. Returns what `body` returns.
     @inlinable
     @inline(__always)
-    package func withBytes<Result: ~Copyable, Failure: Error>(
+    public func withBytes<Result: ~Copyable, Failure: Error>(
         _ body: (Span<UInt8>) throws(Failure) -> Result
     ) throws(Failure) -> Result {
         try body(unsafe Span(_unsafeBytes: contents))
@@ -43,7 +45,8 @@ package struct ByteBuffer: ~Copyable {
 
     /// The contents as memory, for the system calls of the event loop. Valid until the next change.
     @unsafe
-    package var contents: UnsafeRawBufferPointer {
+    @inlinable
+    public var contents: UnsafeRawBufferPointer {
         guard let base = unsafe base else {
             return unsafe UnsafeRawBufferPointer(start: nil, count: 0)
         }
@@ -83,7 +86,7 @@ package struct ByteBuffer: ~Copyable {
 
     /// Appends one byte.
     @inlinable
-    package mutating func append(byte: UInt8) {
+    public mutating func append(byte: UInt8) {
         if end == capacity { makeRoom(for: 1) }
         // Room was made above, so `end < capacity` and the block exists.
         unsafe base.unsafelyUnwrapped.storeBytes(of: byte, toByteOffset: end, as: UInt8.self)

@@ -3,14 +3,14 @@
 /// An `InlineArray` inside a larger struct was copied whole for each element read (measured: 2,400
 /// bytes a read), and an `Array` pays a uniqueness check for each write. This pays a bounds check.
 @safe
-package struct FixedTable<Element: BitwiseCopyable>: ~Copyable {
+public struct FixedTable<Element: BitwiseCopyable>: ~Copyable {
     /// Owned: `count` initialised elements, freed in `deinit`.
     @usableFromInline let base: UnsafeMutablePointer<Element>
     /// How many elements there are.
-    package let count: Int
+    public let count: Int
 
     /// A table filled with one value.
-    package init(repeating value: Element, count: Int) {
+    public init(repeating value: Element, count: Int) {
         precondition(count >= 0, "negative count")
         unsafe base = .allocate(capacity: count)
         unsafe base.initialize(repeating: value, count: count)
@@ -23,7 +23,7 @@ package struct FixedTable<Element: BitwiseCopyable>: ~Copyable {
 
     /// The element at `index`; traps outside of the table.
     @inlinable
-    package subscript(index: Int) -> Element {
+    public subscript(index: Int) -> Element {
         @inline(__always) get {
             precondition(index >= 0 && index < count, "index outside of the table")
             return unsafe base[index]

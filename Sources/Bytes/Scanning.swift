@@ -97,22 +97,30 @@ extension Span where Element == UInt8 {
     /// Whether the bytes are those of a literal, letters compared without case. The literal is
     /// written in lower case.
     package func isEqualIgnoringCase(to lowercase: StaticString) -> Bool {
-        guard count == lowercase.utf8CodeUnitCount else { return false }
-        for i in 0..<count {
-            // Both hold `count` bytes.
-            let wanted = unsafe lowercase.utf8Start[i]
-            if ASCII.lowercased(unsafe self[unchecked: i]) != wanted { return false }
-        }
-        return true
+        // A literal owns `utf8CodeUnitCount` readable bytes.
+        let pointer = unsafe UnsafeBufferPointer(
+            start: lowercase.utf8Start, count: lowercase.utf8CodeUnitCount)
+        return isEqualIgnoringCase(to: unsafe Span(_unsafeElements: pointer))
     }
 
-    /// Whether the bytes are the same, letters compared without case.
+    /// Whether the bytes are the same, letters compared without case. Eight bytes a step.
     package func isEqualIgnoringCase(to other: Span<UInt8>) -> Bool {
         guard count == other.count else { return false }
-        for i in 0..<count {
+        let left = unsafe bytes
+        let right = unsafe other.bytes
+        var i = 0
+        while i &+ 8 <= count {
+            // Both spans hold `count` bytes.
+            let a = unsafe left.unsafeLoadUnaligned(fromByteOffset: i, as: UInt64.self)
+            let b = unsafe right.unsafeLoadUnaligned(fromByteOffset: i, as: UInt64.self)
+            if (a ^ b) & ~caseBits(b) != 0 { return false }
+            i &+= 8
+        }
+        while i < count {
             let a = unsafe self[unchecked: i]
             let b = unsafe other[unchecked: i]
             if a != b, ASCII.lowercased(a) != ASCII.lowercased(b) { return false }
+            i &+= 1
         }
         return true
     }
@@ -151,6 +159,17 @@ extension Span where Element == UInt8 {
         }
         return mixed(first ^ tail ^ firstMask, second ^ secondMask)
     }
+}
+
+/// The bit 0x20 of each of eight bytes that is an ASCII letter: what two spellings may differ in.
+@inline(always)
+private func caseBits(_ word: UInt64) -> UInt64 {
+    let lowercase = word | 0x2020_2020_2020_2020
+    let low7 = lowercase & 0x7f7f_7f7f_7f7f_7f7f
+    // The top bit of each byte: at least "a", and beyond "z".
+    let fromA = low7 &+ 0x1f1f_1f1f_1f1f_1f1f
+    let beyondZ = low7 &+ 0x0505_0505_0505_0505
+    return (fromA & ~beyondZ & ~word & 0x8080_8080_8080_8080) &>> 2
 }
 
 @inline(always)

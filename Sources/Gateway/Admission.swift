@@ -98,9 +98,10 @@ final class Admission {
         ids.make(into: &record.id)
         if worker.isLogging {
             let none: [UInt8] = []
+            let clientText = client.text
             record.line.begin(
                 atUnixMilliseconds: worker.unixMilliseconds, clock: &clock,
-                requestID: Span(), client: client.text.span, method: none.span, host: none.span,
+                requestID: Span(), client: clientText.span, method: none.span, host: none.span,
                 path: none.span, route: none.span)
         }
         return answer(failure, record, scope: nil)
@@ -276,9 +277,10 @@ final class Admission {
         _ record: RequestRecord, _ id: Span<UInt8>, _ head: RequestHead, _ bytes: Span<UInt8>,
         _ path: Span<UInt8>, _ route: [UInt8], _ client: ClientAddress
     ) {
+        let clientText = client.text
         record.line.begin(
             atUnixMilliseconds: worker.unixMilliseconds, clock: &clock, requestID: id,
-            client: client.text.span, method: bytes.extracting(head.method),
+            client: clientText.span, method: bytes.extracting(head.method),
             host: bytes.extracting(head.authority), path: path, route: route.span)
     }
 

@@ -2,7 +2,7 @@ internal import Configuration
 internal import EventLoop
 
 /// Who is at the other end of a connection, in the forms that requests need it.
-struct ClientAddress {
+final class ClientAddress {
     /// The address, nil for a unix socket.
     let ip: IPAddress?
     /// Whether it is a proxy whose word about the client is taken.

@@ -42,11 +42,11 @@ final class DownstreamConnection: EventHandler {
     private static let maxLeadingLines = 2
 
     let client: ClientAddress
+    let transport: Transport
     /// Where the worker keeps this connection.
     var index = 0
 
     private let worker: Worker
-    private var transportSlot: Transport?
     private var state = State.awaitingHead
     /// Bytes that wait for their turn: part of a head, or what came too early.
     private var input = ByteBuffer()
@@ -67,15 +67,9 @@ final class DownstreamConnection: EventHandler {
     init(_ socket: consuming Socket, client: ClientAddress, worker: Worker) throws(SystemError) {
         self.client = client
         self.worker = worker
-        transportSlot = try Transport(
-            socket, loop: worker.loop, handler: self, isConnecting: false)
+        transport = Transport(socket, loop: worker.loop, isConnecting: false)
+        try transport.register(self)
         transport.setDeadline(inMilliseconds: worker.settings.timeouts.head)
-    }
-
-    /// The transport; made in the initialiser, for as long as this object lives.
-    var transport: Transport {
-        guard let transportSlot else { preconditionFailure("used before it was made") }
-        return transportSlot
     }
 
     /// Whether nothing is under way, so that a draining server may close it.

@@ -12,11 +12,16 @@ final class RoutePlan {
         case name([UInt8])
     }
 
-    /// Where a claim goes.
-    struct ClaimField {
+    /// Where a claim goes. A class, so that going through them copies none of their parts.
+    final class ClaimField {
         /// The field's name with its colon.
         let name: [UInt8]
         let claim: ClaimName
+
+        init(name: [UInt8], claim: ClaimName) {
+            self.name = name
+            self.claim = claim
+        }
     }
 
     let name: [UInt8]

@@ -23,14 +23,16 @@ final class Transport {
     /// The peer's end was seen coming, so that a short read does not mean drained.
     private var mayEnd = false
 
-    /// Registers a socket. `isConnecting`: nothing is sent before `connected`.
-    init(
-        _ socket: consuming Socket, loop: EventLoop, handler: any EventHandler, isConnecting: Bool
-    ) throws(SystemError) {
+    /// Takes a socket over. `isConnecting`: nothing is sent before `finishConnecting`.
+    init(_ socket: consuming Socket, loop: EventLoop, isConnecting: Bool) {
         self.loop = loop
         descriptor = socket.descriptor
         isBlocked = isConnecting
         self.socket = consume socket
+    }
+
+    /// Begins to tell a handler what the socket is ready for.
+    func register(_ handler: any EventHandler) throws(SystemError) {
         registration = try loop.add(descriptor, .stream, handler: handler)
     }
 

@@ -18,7 +18,7 @@ final class UpstreamConnection: EventHandler {
     let endpoint: Endpoint
     private let pool: UpstreamPool
     private let worker: Worker
-    private var transportSlot: Transport?
+    let transport: Transport
     private var state = State.connecting
     private var exchange: Exchange?
     /// Bytes of a head that has not come whole.
@@ -40,15 +40,9 @@ final class UpstreamConnection: EventHandler {
         self.endpoint = endpoint
         self.worker = worker
         let socket = try Socket.connecting(to: endpoint.address)
-        transportSlot = try Transport(
-            socket, loop: worker.loop, handler: self, isConnecting: true)
+        transport = Transport(socket, loop: worker.loop, isConnecting: true)
+        try transport.register(self)
         transport.setDeadline(inMilliseconds: timeout)
-    }
-
-    /// The transport; made in the initialiser, for as long as this object lives.
-    var transport: Transport {
-        guard let transportSlot else { preconditionFailure("used before it was made") }
-        return transportSlot
     }
 
     // MARK: The exchange's side

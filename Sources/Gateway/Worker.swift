@@ -30,6 +30,8 @@ final class Worker {
     private(set) var date = DateField()
     private(set) var isDraining = false
     var counters = Counters()
+    /// Whether lines are kept for an access log.
+    let isLogging: Bool
 
     private let index: Int
     private let context: WorkerContext
@@ -47,6 +49,7 @@ final class Worker {
         self.index = index
         self.context = context
         settings = context.settings
+        isLogging = context.accessLog != nil
         requestHead = RequestHead(maxFields: settings.limits.requestFields)
         responseHead = ResponseHead(maxFields: settings.limits.requestFields)
         pools = context.upstreams.map { UpstreamPool($0, worker: self) }
@@ -63,9 +66,6 @@ final class Worker {
         guard let admissionSlot else { preconditionFailure("used before it was made") }
         return admissionSlot
     }
-
-    /// Whether lines are kept for an access log.
-    var isLogging: Bool { context.accessLog != nil }
 
     /// Accepts from these sockets and serves until told to stop.
     func run(_ sockets: [ListeningSocket]) throws(SystemError) {

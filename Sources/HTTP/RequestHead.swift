@@ -156,7 +156,8 @@ package final class RequestHead {
         let start = parts.target.lowerBound
         let end = parts.target.upperBound
         var authorityStart = start
-        if parts.target.count > 7, bytes.extracting(start..<start &+ 7).isEqualIgnoringCase(to: "http://")
+        if parts.target.count > 7,
+            bytes.extracting(start..<start &+ 7).isEqualIgnoringCase(to: "http://")
         {
             authorityStart = start &+ 7
         } else if parts.target.count > 8,
@@ -172,7 +173,8 @@ package final class RequestHead {
         { authorityEnd &+= 1 }
         parts.form = .absolute
         let named = bytes.extracting(authorityStart..<authorityEnd)
-        let isSame = fields.host < 0 || bytes.extracting(parts.authority).isEqualIgnoringCase(to: named)
+        let isSame =
+            fields.host < 0 || bytes.extracting(parts.authority).isEqualIgnoringCase(to: named)
         guard isSame else { throw .host }
         parts.authority = authorityStart..<authorityEnd
         parts.path = authorityEnd..<authorityEnd
