@@ -1,7 +1,7 @@
 import Bytes
 
-/// The routes that share one host and path, by method. A class, so that looking one up copies none of
-/// its parts.
+/// The routes that share one host and path, by method. A class, so that looking one up copies none
+/// of its parts.
 final class MethodTable {
     private struct Named {
         let method: [UInt8]

@@ -11,8 +11,8 @@ internal import HTTP
 ///                                     lingering ──▶ closed
 ///
 /// Bytes that come too early (a pipelined request, a tunnel's before the 101) are kept and reading
-/// stops until their turn. Whatever this connection is asked to do while another one is being handled
-/// it does in a turn of its own.
+/// stops until their turn. Whatever this connection is asked to do while another one is being
+/// handled it does in a turn of its own.
 final class DownstreamConnection: EventHandler {
     private enum State: Equatable {
         /// Between requests, or in the middle of a head.
@@ -25,8 +25,8 @@ final class DownstreamConnection: EventHandler {
         case discardingBody
         /// Raw bytes both ways.
         case tunnel
-        /// Everything was said and our direction ended; reads until the client ends too, so that it is
-        /// not reset before it has read the answer.
+        /// Everything was said and our direction ended; reads until the client ends too, so that it
+        /// is not reset before it has read the answer.
         case lingering
         case closed
     }
@@ -432,8 +432,9 @@ final class DownstreamConnection: EventHandler {
         }
     }
 
-    /// Whether reading on to the end of the body costs less than a new connection. A client that waits
-    /// for 100 (Continue) may or may not send its body now, so there nothing can be read past.
+    /// Whether reading on to the end of the body costs less than a new connection. A client that
+    /// waits for 100 (Continue) may or may not send its body now, so there nothing can be read
+    /// past.
     private var isRestOfBodyShort: Bool {
         !awaitsContinue && (relay.remainingLength ?? 0) <= DownstreamConnection.maxDiscarded
     }

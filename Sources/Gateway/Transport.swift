@@ -1,11 +1,12 @@
 internal import Bytes
 internal import EventLoop
 
-/// One connection's bytes in both directions: a registered socket, what it has not taken yet, and whether
-/// it may have something to read.
+/// One connection's bytes in both directions: a registered socket, what it has not taken yet, and
+/// whether it may have something to read.
 ///
-/// Plain TCP and unix sockets; TLS belongs behind this same face. Not recursive: handlers are told of
-/// readiness by the loop and call these methods; none of them calls back, but for `receive`'s body.
+/// Plain TCP and unix sockets; TLS belongs behind this same face. Not recursive: handlers are told
+/// of readiness by the loop and call these methods; none of them calls back, but for `receive`'s
+/// body.
 final class Transport {
     let loop: EventLoop
     /// The place in the loop; `.none` after `close`.
@@ -144,8 +145,8 @@ final class Transport {
         loop.resumeLater(registration)
     }
 
-    /// Closes at once; what was kept is dropped. `withReset`: the peer must not take what it got for
-    /// a whole message.
+    /// Closes at once; what was kept is dropped. `withReset`: the peer must not take what it got
+    /// for a whole message.
     func close(withReset: Bool = false) {
         guard isOpen else { return }
         if withReset { socket?.resetOnClose() }

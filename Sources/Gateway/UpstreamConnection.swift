@@ -2,7 +2,8 @@ internal import Bytes
 internal import EventLoop
 internal import HTTP
 
-/// One HTTP/1.1 connection to an endpoint: carries one exchange at a time, rests in the pool between them.
+/// One HTTP/1.1 connection to an endpoint: carries one exchange at a time, rests in the pool
+/// between them.
 ///
 ///     connecting ──▶ awaitingHead ──▶ receivingBody ──▶ idle ──▶ awaitingHead …
 ///          │               │   └────▶ tunnel              │
@@ -185,8 +186,8 @@ final class UpstreamConnection: EventHandler {
         }
     }
 
-    /// Reads one head, and with it the part of the body that came along. Returns how many bytes that
-    /// took, nil where nothing more can be read now.
+    /// Reads one head, and with it the part of the body that came along. Returns how many bytes
+    /// that took, nil where nothing more can be read now.
     private func readHead(_ bytes: Span<UInt8>) -> Int? {
         let head = worker.responseHead
         do throws(MessageError) {
