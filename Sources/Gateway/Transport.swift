@@ -21,6 +21,7 @@ final class Transport {
     private var pending = ByteBuffer()
     /// Waiting for the kernel: still connecting, or its buffer was full.
     private var isBlocked: Bool
+    private var endsWhenFlushed = false
     /// The peer's end was seen coming, so that a short read does not mean drained.
     private var mayEnd = false
 
@@ -116,6 +117,7 @@ final class Transport {
         case .sent(let count):
             pending.removeFirst(count)
             isBlocked = !pending.isEmpty
+            if endsWhenFlushed, pending.isEmpty { socket?.shutdownWriting() }
             return true
         case .wouldBlock:
             isBlocked = true
@@ -126,9 +128,10 @@ final class Transport {
         }
     }
 
-    /// Ends our direction.
-    func shutdownWriting() {
-        socket?.shutdownWriting()
+    /// Ends our direction once everything given was written.
+    func endWriting() {
+        endsWhenFlushed = true
+        if pending.isEmpty { socket?.shutdownWriting() }
     }
 
     func setDeadline(_ instant: Instant?) {

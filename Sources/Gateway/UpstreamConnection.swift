@@ -23,8 +23,7 @@ final class UpstreamConnection: EventHandler {
     private var state = State.connecting
     private var exchange: Exchange?
     /// Bytes of a head that has not come whole.
-    private var input = ByteBuffer()
-    private var scanner = HeadScanner()
+    private var input = HeldInput()
     private var relay = BodyRelay.none
     /// Whether this connection served an exchange before: it may have died while it rested.
     private(set) var isReused = false
@@ -83,9 +82,16 @@ final class UpstreamConnection: EventHandler {
         close()
     }
 
+    /// The client sent something through the tunnel: it is not silent.
+    func tunnelProgressed() {
+        if state == .tunnel {
+            transport.setDeadline(inMilliseconds: exchange?.timeouts.stream ?? 0)
+        }
+    }
+
     /// The client ended its direction of a tunnel.
     func endTunnelWriting() {
-        transport.shutdownWriting()
+        transport.endWriting()
     }
 
     // MARK: The loop's side
@@ -154,9 +160,8 @@ final class UpstreamConnection: EventHandler {
         hasResponded = true
         if input.isEmpty { return consume(bytes) }
         input.append(bytes)
-        guard input.withBytes({ scanner.isWorthParsing($0) }) || isInputFull else { return }
-        var held = ByteBuffer()
-        swap(&held, &input)
+        guard input.isWorthParsing() || isInputFull else { return }
+        let held = input.take()
         held.withBytes { consume($0) }
     }
 
@@ -193,21 +198,15 @@ final class UpstreamConnection: EventHandler {
         do throws(MessageError) {
             guard try head.parse(bytes) else {
                 if bytes.count > worker.settings.limits.requestHead { throw .headTooLarge }
-                keep(bytes)
+                input.append(bytes)
+                input.startHead()
                 return nil
             }
         } catch {
             fail(.invalid(error))
             return nil
         }
-        scanner = HeadScanner()
         return takeHead(head, bytes)
-    }
-
-    private func keep(_ bytes: Span<UInt8>) {
-        input.append(bytes)
-        scanner = HeadScanner()
-        _ = input.withBytes { scanner.isWorthParsing($0) }
     }
 
     private func takeHead(_ head: ResponseHead, _ bytes: Span<UInt8>) -> Int? {
