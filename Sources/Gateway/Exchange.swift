@@ -134,9 +134,7 @@ final class Exchange {
 
     func requestProgressed() {
         hasSentBody = true
-        guard case .http1(let connection) = upstream else { return }
-        connection.tunnelProgressed()
-        connection.noticeBrokenTransport()
+        if case .http1(let connection) = upstream { connection.noticeBrokenTransport() }
     }
 
     /// The request's body ended after `count` bytes and was sent whole.

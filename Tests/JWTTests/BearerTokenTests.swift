@@ -15,8 +15,7 @@ import Testing
             return
         }
         #expect(Array(bytes[found.range]) == Array(token.utf8))
-        let isWellFormed = BearerToken.isWellFormed(bytes.span.extracting(found.range))
-        #expect(isWellFormed)
+        #expect(BearerToken.isWellFormed(bytes.span.extracting(found.range)))
     }
 
     @Test(
@@ -43,8 +42,7 @@ import Testing
         switch BearerToken.read(bytes.span) {
         case .malformed: break
         case .bearer(let found):
-            let isWellFormed = BearerToken.isWellFormed(bytes.span.extracting(found.range))
-            #expect(!isWellFormed)
+            #expect(!BearerToken.isWellFormed(bytes.span.extracting(found.range)))
         case .otherScheme: Issue.record("taken for another scheme: \(field)")
         }
     }

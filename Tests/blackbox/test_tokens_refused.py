@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 import time
 
 import pytest
@@ -12,8 +13,6 @@ from harness.client import request_bytes
 from harness.tokens import (AUDIENCE, DROP, ISSUER, OTHER_ISSUER, SECRET, SECRET_ISSUER, b64, claims,
                             encode, keys, mint)
 
-NOW = int(time.time())
-
 
 def refused(proxy, token, target="/token/x", statuses=(401,)):
     """A clean refusal with a challenge that names invalid_token and no secrets."""
@@ -21,7 +20,7 @@ def refused(proxy, token, target="/token/x", statuses=(401,)):
     if response.status == 401:
         challenge = response.get("WWW-Authenticate")
         assert challenge.startswith('Bearer realm="black box", error="invalid_token"'), challenge
-        assert token[-40:] not in challenge
+        assert len(token) < 40 or token[-40:] not in challenge
     return response
 
 
@@ -208,7 +207,7 @@ def test_nothing_is_fetched_for_a_token(proxy, member):
 
 
 CRITICAL = [
-    {"crit": ["exp"], "exp": NOW + 600}, {"crit": []}, {"crit": None}, {"crit": "b64"},
+    {"crit": ["exp"], "exp": 4_102_444_800}, {"crit": []}, {"crit": None}, {"crit": "b64"},
     {"crit": ["b64"], "b64": False}, {"crit": ["b64"], "b64": True}, {"b64": False},
     {"crit": ["alg"]}, {"crit": [1]}, {"crit": {}}, {"crit": True}, {"crit": ["unknown"]},
     {"crit": ["http://x.test/y"], "http://x.test/y": 1}, {"crit": ["b64", "b64"], "b64": True},
@@ -288,10 +287,10 @@ def test_jose_header_that_is_not_strict_json_is_refused(proxy, case):
 
 
 # Row 7: times. Raw JSON text, since no float holds some of these.
-EXPIRED = ["1", "0", "-1", str(NOW - 61 - 5), str(NOW - 86400), "-1e300", "1e-400", "-0", "0.5"]
+EXPIRED = ["1", "0", "-1", "now-66", "now-86400", "1e-400", "-0", "0.5"]
 BAD_TIMES = [
-    'null', '""', '"4102444800"', f'"{NOW + 600}"', "true", "[]", "{}", f"[{NOW + 600}]",
-    "1e400", "-1e400", "1e99999999999", "9" * 400, "-" + "9" * 400,
+    'null', '""', '"4102444800"', '"now+600"', "true", "[]", "{}", "[now+600]",
+    "1e400", "-1e400", "-1e300", "1e99999999999", "9" * 400, "-" + "9" * 400,
 ]
 # Far beyond any clock: whether they count as "valid for ever" or as nonsense, they must not trap.
 HUGE = ["9223372036854775807", "9223372036854775808", "18446744073709551615",
@@ -300,6 +299,8 @@ HUGE = ["9223372036854775807", "9223372036854775808", "18446744073709551615",
 
 
 def with_raw_claim(name, text):
+    """`now+600` within the text is the moment of the test and 600 s more."""
+    text = re.sub(r"now([+-]\d+)", lambda found: str(int(time.time()) + int(found[1])), text)
     rest = json.dumps(claims(**{name: DROP}), separators=(",", ":"))
     return mint(f'{rest[:-1]},"{name}":{text}}}')
 
@@ -336,7 +337,7 @@ def test_exp_beyond_any_clock_does_not_trap(proxy, text):
 
 
 @pytest.mark.parametrize("name", ["nbf", "iat"])
-@pytest.mark.parametrize("text", [*HUGE, str(NOW + 3600), str(NOW + 120)], ids=short)
+@pytest.mark.parametrize("text", [*HUGE, "now+3600", "now+120"], ids=short)
 def test_nbf_and_iat_in_the_future_are_refused(proxy, name, text):
     refused(proxy, with_raw_claim(name, text))
 

@@ -37,6 +37,14 @@ def poll(find, seconds=5, what="the expected state"):
     return found
 
 
+def reachable(address, folder):
+    """What a client connects to: a socket's path, or host and port."""
+    if address.startswith("unix:"):
+        return folder / address.removeprefix("unix:")
+    host, _, port = address.rpartition(":")
+    return (host.strip("[]"), int(port))
+
+
 class AccessLog:
     """JSON lines; every line must parse, and none may hold a token."""
 
@@ -46,17 +54,19 @@ class AccessLog:
     def text(self):
         return self.path.read_text() if self.path.exists() else ""
 
+    def raw_lines(self):
+        """Whole lines only. `splitlines` would also split at U+2028 and others inside strings."""
+        return self.text().split("\n")[:-1]
+
     def lines(self):
-        whole = self.text().rpartition("\n")[0]
-        return [json.loads(line) for line in whole.splitlines()]
+        return [json.loads(line) for line in self.raw_lines()]
 
     def find(self, request_id):
         """The one line of a request, by the id it carried."""
 
         def matching():
             mark = json.dumps(request_id)
-            lines = self.text().rpartition("\n")[0].splitlines()
-            return [json.loads(line) for line in lines if mark in line]
+            return [json.loads(line) for line in self.raw_lines() if mark in line]
 
         found = poll(matching, what=f"the log line of {request_id}")
         assert len(found) == 1, found
@@ -72,10 +82,10 @@ class Gateway:
         self.environment = environment
         self.descriptors = descriptors
         self.log = AccessLog(self.folder / f"{name}.access.log")
-        if "listeners" not in self.config:
-            self.port = free_port()
-            self.config["listeners"] = [{"address": f"127.0.0.1:{self.port}"}]
-            self.address = ("127.0.0.1", self.port)
+        listeners = self.config.setdefault("listeners", [{}])
+        for listener in listeners:
+            listener.setdefault("address", f"127.0.0.1:{free_port()}")
+        self.address = reachable(listeners[0]["address"], self.folder)
         self.config.setdefault("log", {"access": self.log.path.name})
         self.path = self.folder / f"{name}.json"
         self.path.write_text(json.dumps(self.config, indent=2))

@@ -1,4 +1,4 @@
-"""A proxy that a whole test module shares, made by `proxy = shared_proxy(make)`."""
+"""A proxy that a whole test module shares."""
 
 import pytest
 
@@ -7,13 +7,14 @@ from .gateway import Gateway, Proxy
 from .upstream import Upstream
 
 
-def shared_proxy(make):
-    """Two fixtures: the long-lived one, and the one for each test, which must leave it serving.
+def shared_proxy(make, name):
+    """Two fixtures, to be bound to `<name>_running` and to any name that tests use: the proxy that
+    lives as long as the module, and its view for one test, which must leave it serving.
     `make(endpoint)` returns the configuration."""
 
-    @pytest.fixture(scope="module")
+    @pytest.fixture(scope="module", name=f"{name}_running")
     def running(tmp_path_factory):
-        folder = tmp_path_factory.mktemp("module")
+        folder = tmp_path_factory.mktemp(name)
         standard.write_keys(folder)
         upstream = Upstream()
         gateway = Gateway(folder, make(upstream.endpoint))
@@ -22,11 +23,12 @@ def shared_proxy(make):
         upstream.close()
 
     @pytest.fixture
-    def proxy(running):
-        running.gateway.ensure()
-        running.upstream.reset()
-        yield running
-        running.upstream.reset()
-        running.gateway.assert_serves()
+    def proxy(request):
+        shared = request.getfixturevalue(f"{name}_running")
+        shared.gateway.ensure()
+        shared.upstream.reset()
+        yield shared
+        shared.upstream.reset()
+        shared.gateway.assert_serves()
 
     return running, proxy
