@@ -53,7 +53,7 @@ package final class FieldNamePolicy {
         var starts: [Int] = []
         for first in UInt8(0)..<128 {
             starts.append(entries.count)
-            for (name, verdict) in names where name.first == first || name == [UInt8(ascii: "*")] {
+            for (name, verdict) in names where name.first == first {
                 let isPrefix = name.last == UInt8(ascii: "*")
                 let start = octets.count
                 octets += isPrefix ? name.dropLast() : name[...]
@@ -72,14 +72,25 @@ package final class FieldNamePolicy {
         guard !name.isEmpty else { return .refuse }
         let first = Int(comparable(name[0]))
         guard first < 128 else { return .refuse }
-        let octets = self.octets
         for i in starts[first]..<starts[first &+ 1] {
             let entry = entries[i]
-            if fits(name, octets.span.extracting(entry.octets), entry.isPrefix) {
+            if fits(name, entry) {
                 return verdict(entry.verdict, on: name)
             }
         }
         return .keep
+    }
+
+    private func fits(_ name: Span<UInt8>, _ entry: Entry) -> Bool {
+        let wanted = entry.octets.count
+        guard entry.isPrefix ? name.count >= wanted : name.count == wanted else { return false }
+        // Names differ at their ends more often than at their beginnings.
+        var i = wanted
+        while i > 0 {
+            i &-= 1
+            if comparable(name[i]) != octets[entry.octets.lowerBound &+ i] { return false }
+        }
+        return true
     }
 
     private func verdict(_ verdict: FieldVerdict, on name: Span<UInt8>) -> FieldVerdict {
@@ -107,12 +118,6 @@ private let trustedForwarding = [
 private func comparable(_ byte: UInt8) -> UInt8 {
     byte == UInt8(ascii: "_") || byte == UInt8(ascii: ".")
         ? UInt8(ascii: "-") : ASCII.lowercased(byte)
-}
-
-private func fits(_ name: Span<UInt8>, _ entry: Span<UInt8>, _ isPrefix: Bool) -> Bool {
-    guard isPrefix ? name.count >= entry.count : name.count == entry.count else { return false }
-    for i in 0..<entry.count where comparable(name[i]) != entry[i] { return false }
-    return true
 }
 
 private func isWrittenWithHyphens(_ name: Span<UInt8>) -> Bool {

@@ -48,42 +48,32 @@ package enum RouteMatch: Equatable, Sendable {
 /// 2^k nodes, and more than one for a segment only where the file has a `{name}` beside that very
 /// literal. Depth is bounded by `PathPattern.maxSegments`, whatever the length of the path.
 package final class RouteTable {
-    private struct Node {
-        var hasLiterals = false
-        /// The child for `{name}`; -1 where there is none.
-        var anyChild: Int32 = -1
-        /// The endpoint of a pattern that ends here; -1 where none does.
-        var end: Int32 = -1
-        /// The endpoint of a pattern with `/**` here; -1 where there is none.
-        var below: Int32 = -1
-    }
-
-    private static let exactHosts = 0
-    private static let wildcardHosts = 1
-
-    private let nodes: [Node]
-    private let endpoints: [MethodTable]
+    private let nodes: [RouteNode]
+    private let methods: MethodTable
     private let literals: LiteralTable
     private let hosts: LiteralTable
-    private let longestWildcard: Int
     private let hasHosts: Bool
+    private let longestWildcard: Int
     /// The root of the routes without a host; -1 where there are none.
     private let anyHostRoot: Int
-    private let unsafePaths: [PathQuirks]
+    /// What each route's paths may hold, as bits.
+    private let unsafePaths: [UInt8]
 
     /// A table of routes in the order of the configuration, which has no two with the same host,
     /// path and method.
     package init(_ patterns: [RoutePattern]) {
-        unsafePaths = patterns.map(\.unsafePaths)
-        var builder = Builder()
+        var builder = RouteTreeBuilder()
         for (route, pattern) in patterns.enumerated() { builder.insert(pattern, route) }
+        var methods = MethodTable()
+        for routes in builder.endpoints { methods.append(routes) }
         nodes = builder.nodes
-        endpoints = builder.endpoints.map { MethodTable($0) }
+        self.methods = methods
         literals = builder.literals
         hosts = builder.hosts
-        longestWildcard = builder.longestWildcard
         hasHosts = builder.hasHosts
+        longestWildcard = builder.longestWildcard
         anyHostRoot = builder.anyHostRoot
+        unsafePaths = patterns.map(\.unsafePaths.rawValue)
     }
 
     /// The route for a request.
@@ -96,22 +86,25 @@ package final class RouteTable {
         host: Span<UInt8>, path: Span<UInt8>, quirks: PathQuirks, method: Span<UInt8>
     ) -> RouteMatch {
         let endpoint = bestEndpoint(host, path)
-        if quirks.isEmpty {
+        // As bits: the set's own operations are not specialised across modules.
+        let quirks = quirks.rawValue
+        if quirks == 0 {
             if Self.isNeverForwarded(method) { return .methodNotAllowed(endpoint) }
             guard let endpoint else { return .noRoute }
-            return endpoints[endpoint].find(method).map { .route($0) }
-                ?? .methodNotAllowed(endpoint)
+            guard let route = methods.find(method, pattern: endpoint) else {
+                return .methodNotAllowed(endpoint)
+            }
+            return .route(route)
         }
-        guard let endpoint, let route = endpoints[endpoint].find(method),
-            quirks.isSubset(of: unsafePaths[route])
+        guard let endpoint, let route = methods.find(method, pattern: endpoint),
+            quirks & ~unsafePaths[route] == 0
         else { return .badPath }
         return Self.isNeverForwarded(method) ? .methodNotAllowed(endpoint) : .route(route)
     }
 
     /// The value of `Allow` for what `methodNotAllowed` gave.
     package func allowedMethods(_ endpoint: Int?) -> String {
-        guard let endpoint, endpoints.indices.contains(endpoint) else { return "" }
-        return endpoints[endpoint].allow
+        endpoint.map { methods.allow(pattern: $0) } ?? ""
     }
 
     /// RFC 9110, section 9.3: TRACE would show what we added, CONNECT asks for a tunnel.
@@ -134,7 +127,7 @@ package final class RouteTable {
     private func endpointWithHost(_ host: Span<UInt8>, _ path: Span<UInt8>) -> Int? {
         // Without port and final dot; 0 for what is longer than any host.
         let end = Authority.hostLength(in: host)
-        if let root = hosts.find(host.extracting(0..<end), under: Self.exactHosts),
+        if let root = hosts.find(host.extracting(0..<end), under: RouteNode.exactHosts),
             let endpoint = descend(root, path, from: 1)
         {
             return endpoint
@@ -145,7 +138,7 @@ package final class RouteTable {
             // Something must stand before the dot.
             if host[i] == UInt8(ascii: "."), i > 0,
                 let root = hosts.find(
-                    host.extracting((i &+ 1)..<end), under: Self.wildcardHosts),
+                    host.extracting((i &+ 1)..<end), under: RouteNode.wildcardHosts),
                 let endpoint = descend(root, path, from: 1)
             {
                 return endpoint
@@ -176,81 +169,5 @@ package final class RouteTable {
             return Int(here.end)
         }
         return here.below >= 0 ? Int(here.below) : nil
-    }
-
-    // MARK: Building
-
-    /// The table while routes are added to it.
-    private struct Builder {
-        var nodes: [Node] = []
-        /// The routes of each endpoint with their methods.
-        var endpoints: [[(methods: [String]?, route: Int)]] = []
-        var literals = LiteralTable(ignoringCase: false)
-        var hosts = LiteralTable(ignoringCase: true)
-        var longestWildcard = 0
-        var hasHosts = false
-        var anyHostRoot = -1
-
-        mutating func insert(_ pattern: RoutePattern, _ route: Int) {
-            var node = root(for: pattern.host)
-            for segment in pattern.path.segments {
-                switch segment {
-                case .literal(let octets): node = literalChild(octets, of: node)
-                case .any: node = anyChild(of: node)
-                }
-            }
-            let known = pattern.path.coversBelow ? nodes[node].below : nodes[node].end
-            let endpoint = known >= 0 ? Int(known) : endpoints.count
-            if known < 0 {
-                endpoints.append([])
-                if pattern.path.coversBelow {
-                    nodes[node].below = Int32(endpoint)
-                } else {
-                    nodes[node].end = Int32(endpoint)
-                }
-            }
-            endpoints[endpoint].append((pattern.methods, route))
-        }
-
-        private mutating func root(for host: HostPattern) -> Int {
-            switch host {
-            case .any:
-                if anyHostRoot < 0 { anyHostRoot = newNode() }
-                return anyHostRoot
-            case .exact(let name):
-                return root(named: name, under: RouteTable.exactHosts)
-            case .below(let name):
-                longestWildcard = max(longestWildcard, name.count)
-                return root(named: name, under: RouteTable.wildcardHosts)
-            }
-        }
-
-        private mutating func root(named name: [UInt8], under kind: Int) -> Int {
-            if let known = hosts.find(name.span, under: kind) { return known }
-            hasHosts = true
-            let node = newNode()
-            hosts.insert(name, under: kind, value: node)
-            return node
-        }
-
-        private mutating func literalChild(_ octets: [UInt8], of node: Int) -> Int {
-            if let known = literals.find(octets.span, under: node) { return known }
-            let child = newNode()
-            nodes[node].hasLiterals = true
-            literals.insert(octets, under: node, value: child)
-            return child
-        }
-
-        private mutating func anyChild(of node: Int) -> Int {
-            if nodes[node].anyChild >= 0 { return Int(nodes[node].anyChild) }
-            let child = newNode()
-            nodes[node].anyChild = Int32(child)
-            return child
-        }
-
-        private mutating func newNode() -> Int {
-            nodes.append(Node())
-            return nodes.count - 1
-        }
     }
 }

@@ -1,8 +1,8 @@
 import Bytes
 import JSON
 
-/// `"${NAME}"` inside a value takes an environment variable; `"$${"` is a literal `${`. What is put
-/// in is not looked at again.
+/// `"${NAME}"` inside a value takes an environment variable; `"$${"` is a literal `${`. What is
+/// put in is not looked at again.
 struct EnvironmentSubstitution {
     let environment: [String: String]
     let diagnostics: Diagnostics

@@ -167,7 +167,7 @@ enum SchemaTables {
             SchemaKey("host", .string, #"A host name or "*.example.com"; any if absent."#),
             SchemaKey(
                 "methods", .array(.string),
-                "GET brings HEAD. If absent, all that no other route of this path names."
+                "The methods; GET brings HEAD. If absent, all that no other route names here."
             ),
             SchemaKey(
                 "access", .choice(["token", "optional", "public"]),

@@ -16,8 +16,8 @@ package struct TrustedProxies: Equatable, Sendable {
     package var isEmpty: Bool { networks.isEmpty && !includesUnix }
 
     /// Whether the address, of four or sixteen octets in network order, is believed. An IPv4
-    /// address in its IPv6 coat (`::ffff:a.b.c.d`, RFC 4291, section 2.5.5.2) is taken for the IPv4
-    /// one.
+    /// address in its IPv6 coat (`::ffff:a.b.c.d`, RFC 4291, section 2.5.5.2) is taken for the
+    /// IPv4 one.
     package func contains(_ address: Span<UInt8>) -> Bool {
         let isMapped = address.count == 16 && AddressRange.isMapped(address)
         let octets = isMapped ? address.extracting(12..<16) : address

@@ -17,8 +17,8 @@ package struct Readiness: OptionSet, Sendable {
     /// Both directions are gone, by an error or a full close.
     package static let hungUp = Readiness(rawValue: 8)
 
-    // Plain tests of bits: the generic set operations are not specialised across modules, and cost 6 %
-    // of a request's time.
+    // Plain tests of bits: the generic set operations are not specialised across modules, and cost
+    // 6 % of a request's time.
 
     /// Whether reading will find something: bytes, an end or an error.
     package var allowsReading: Bool { rawValue & 13 != 0 }

@@ -99,10 +99,12 @@ final class Admission {
         if worker.isLogging {
             let none: [UInt8] = []
             let clientText = client.text
-            record.line.begin(
-                atUnixMilliseconds: worker.unixMilliseconds, clock: &clock,
-                requestID: Span(), client: clientText.span, method: none.span, host: none.span,
-                path: none.span, route: none.span)
+            record.id.withBytes { id in
+                record.line.begin(
+                    atUnixMilliseconds: worker.unixMilliseconds, clock: &clock, requestID: id,
+                    client: clientText.span, method: none.span, host: none.span, path: none.span,
+                    route: none.span)
+            }
         }
         return answer(failure, record, scope: nil)
     }

@@ -134,7 +134,9 @@ final class Exchange {
 
     func requestProgressed() {
         hasSentBody = true
-        if case .http1(let connection) = upstream { connection.noticeBrokenTransport() }
+        guard case .http1(let connection) = upstream else { return }
+        connection.tunnelProgressed()
+        connection.noticeBrokenTransport()
     }
 
     /// The request's body ended after `count` bytes and was sent whole.

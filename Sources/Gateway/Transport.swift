@@ -1,11 +1,12 @@
 internal import Bytes
 internal import EventLoop
 
-/// One connection's bytes in both directions: a registered socket, what it has not taken yet, and whether
-/// it may have something to read.
+/// One connection's bytes in both directions: a registered socket, what it has not taken yet, and
+/// whether it may have something to read.
 ///
-/// Plain TCP and unix sockets; TLS belongs behind this same face. Not recursive: handlers are told of
-/// readiness by the loop and call these methods; none of them calls back, but for `receive`'s body.
+/// Plain TCP and unix sockets; TLS belongs behind this same face. Not recursive: handlers are told
+/// of readiness by the loop and call these methods; none of them calls back, but for `receive`'s
+/// body.
 final class Transport {
     let loop: EventLoop
     /// The place in the loop; `.none` after `close`.
@@ -20,6 +21,7 @@ final class Transport {
     private var pending = ByteBuffer()
     /// Waiting for the kernel: still connecting, or its buffer was full.
     private var isBlocked: Bool
+    private var endsWhenFlushed = false
     /// The peer's end was seen coming, so that a short read does not mean drained.
     private var mayEnd = false
 
@@ -115,6 +117,7 @@ final class Transport {
         case .sent(let count):
             pending.removeFirst(count)
             isBlocked = !pending.isEmpty
+            if endsWhenFlushed, pending.isEmpty { socket?.shutdownWriting() }
             return true
         case .wouldBlock:
             isBlocked = true
@@ -125,9 +128,10 @@ final class Transport {
         }
     }
 
-    /// Ends our direction.
-    func shutdownWriting() {
-        socket?.shutdownWriting()
+    /// Ends our direction once everything given was written.
+    func endWriting() {
+        endsWhenFlushed = true
+        if pending.isEmpty { socket?.shutdownWriting() }
     }
 
     func setDeadline(_ instant: Instant?) {
@@ -144,8 +148,8 @@ final class Transport {
         loop.resumeLater(registration)
     }
 
-    /// Closes at once; what was kept is dropped. `withReset`: the peer must not take what it got for
-    /// a whole message.
+    /// Closes at once; what was kept is dropped. `withReset`: the peer must not take what it got
+    /// for a whole message.
     func close(withReset: Bool = false) {
         guard isOpen else { return }
         if withReset { socket?.resetOnClose() }

@@ -2,7 +2,8 @@ internal import Bytes
 internal import EventLoop
 internal import HTTP
 
-/// One HTTP/1.1 connection to an endpoint: carries one exchange at a time, rests in the pool between them.
+/// One HTTP/1.1 connection to an endpoint: carries one exchange at a time, rests in the pool
+/// between them.
 ///
 ///     connecting ──▶ awaitingHead ──▶ receivingBody ──▶ idle ──▶ awaitingHead …
 ///          │               │   └────▶ tunnel              │
@@ -22,8 +23,7 @@ final class UpstreamConnection: EventHandler {
     private var state = State.connecting
     private var exchange: Exchange?
     /// Bytes of a head that has not come whole.
-    private var input = ByteBuffer()
-    private var scanner = HeadScanner()
+    private var input = HeldInput()
     private var relay = BodyRelay.none
     /// Whether this connection served an exchange before: it may have died while it rested.
     private(set) var isReused = false
@@ -82,9 +82,16 @@ final class UpstreamConnection: EventHandler {
         close()
     }
 
+    /// The client sent something through the tunnel: it is not silent.
+    func tunnelProgressed() {
+        if state == .tunnel {
+            transport.setDeadline(inMilliseconds: exchange?.timeouts.stream ?? 0)
+        }
+    }
+
     /// The client ended its direction of a tunnel.
     func endTunnelWriting() {
-        transport.shutdownWriting()
+        transport.endWriting()
     }
 
     // MARK: The loop's side
@@ -153,9 +160,8 @@ final class UpstreamConnection: EventHandler {
         hasResponded = true
         if input.isEmpty { return consume(bytes) }
         input.append(bytes)
-        guard input.withBytes({ scanner.isWorthParsing($0) }) || isInputFull else { return }
-        var held = ByteBuffer()
-        swap(&held, &input)
+        guard input.isWorthParsing() || isInputFull else { return }
+        let held = input.take()
         held.withBytes { consume($0) }
     }
 
@@ -185,28 +191,22 @@ final class UpstreamConnection: EventHandler {
         }
     }
 
-    /// Reads one head, and with it the part of the body that came along. Returns how many bytes that
-    /// took, nil where nothing more can be read now.
+    /// Reads one head, and with it the part of the body that came along. Returns how many bytes
+    /// that took, nil where nothing more can be read now.
     private func readHead(_ bytes: Span<UInt8>) -> Int? {
         let head = worker.responseHead
         do throws(MessageError) {
             guard try head.parse(bytes) else {
                 if bytes.count > worker.settings.limits.requestHead { throw .headTooLarge }
-                keep(bytes)
+                input.append(bytes)
+                input.startHead()
                 return nil
             }
         } catch {
             fail(.invalid(error))
             return nil
         }
-        scanner = HeadScanner()
         return takeHead(head, bytes)
-    }
-
-    private func keep(_ bytes: Span<UInt8>) {
-        input.append(bytes)
-        scanner = HeadScanner()
-        _ = input.withBytes { scanner.isWorthParsing($0) }
     }
 
     private func takeHead(_ head: ResponseHead, _ bytes: Span<UInt8>) -> Int? {

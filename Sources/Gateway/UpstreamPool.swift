@@ -2,8 +2,8 @@ internal import Configuration
 internal import EventLoop
 internal import Telemetry
 
-/// One worker's connections to one upstream: which endpoint comes next, which connection is free, and who
-/// waits for one.
+/// One worker's connections to one upstream: which endpoint comes next, which connection is free,
+/// and who waits for one.
 final class UpstreamPool {
     let settings: UpstreamSettings
     private let worker: Worker
@@ -38,8 +38,8 @@ final class UpstreamPool {
     }
 
     /// A connection for an exchange: one at rest, or a new one. Nil where the exchange has to wait;
-    /// it is then called back. `failed`: an endpoint that has just failed this exchange. `isFresh`: only a
-    /// new connection will do, since one at rest has just turned out to be dead.
+    /// it is then called back. `failed`: an endpoint that has just failed this exchange. `isFresh`:
+    /// only a new connection will do, since one at rest has just turned out to be dead.
     func acquire(
         for exchange: Exchange, avoiding failed: Endpoint? = nil, isFresh: Bool = false
     ) throws(UpstreamFault) -> UpstreamConnection? {
@@ -119,8 +119,8 @@ final class UpstreamPool {
         }
     }
 
-    /// Closes what rests at an endpoint where one connection turned out to be dead: it was restarted,
-    /// and the others are dead too.
+    /// Closes what rests at an endpoint where one connection turned out to be dead: it was
+    /// restarted, and the others are dead too.
     func closeIdle(at endpoint: Endpoint) {
         for connection in endpoint.idle { connection.close() }
     }

@@ -22,6 +22,17 @@ final class Worker {
     /// Records kept for the next requests.
     private static let maxSpareRecords = 256
 
+    /// For a client beyond `limits.connections`: there is no connection to answer on properly.
+    private static let overloadedResponse = Array(
+        """
+        HTTP/1.1 503 Service Unavailable\r
+        Retry-After: 5\r
+        Content-Length: 0\r
+        Connection: close\r
+        \r
+
+        """.utf8)
+
     let loop: EventLoop
     let settings: WorkerSettings
     let requestHead: RequestHead
@@ -145,7 +156,11 @@ final class Worker {
     }
 
     private func serve(_ socket: consuming Socket, _ address: SocketAddress, listener: Int) {
-        guard context.budget.enter(index) else { return }
+        guard context.budget.enter(index) else {
+            // Whether the client can still read this is its affair.
+            _ = socket.send(Worker.overloadedResponse.span)
+            return
+        }
         counters.connectionsAccepted += 1
         let trusted = context.configuration.listeners[listener].trustedProxies
         do throws(SystemError) {

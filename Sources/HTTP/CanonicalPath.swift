@@ -58,7 +58,7 @@ package enum CanonicalPath: Equatable, Sendable {
             self = .refused(.notAbsolute)
             return
         }
-        if isPlain(path) {
+        if path.isPlainPath {
             self = .asReceived([])
             return
         }
@@ -73,27 +73,6 @@ package enum CanonicalPath: Equatable, Sendable {
             self = isSame ? .asReceived([]) : .rewritten
         }
     }
-}
-
-/// Whether nothing in the path needs a second look: no escape, no quirk, no dot segment, no octet
-/// that is refused. The path begins with `/`.
-private func isPlain(_ path: Span<UInt8>) -> Bool {
-    var segmentStart = 1
-    var hasOther = false
-    for i in 1..<path.count {
-        let byte = path[i]
-        // `!`–`~` without `#`, `%`, `.`, `/`, `;` and `\`.
-        if ASCII.isMember(byte, 0xf7ff_3fd6_0000_0000, 0x7fff_ffff_efff_ffff) {
-            hasOther = true
-        } else if byte == UInt8(ascii: "/") {
-            if !hasOther { return false }
-            segmentStart = i &+ 1
-            hasOther = false
-        } else if byte != UInt8(ascii: ".") {
-            return false
-        }
-    }
-    return hasOther || segmentStart == path.count
 }
 
 /// The slow look at a path that is not plain.

@@ -11,8 +11,8 @@ package final class FieldSection {
         case upstream
     }
 
-    /// What was noted of the current message. One value, so that a new message clears it in one store and
-    /// no reader pays an exclusivity check for each fact.
+    /// What was noted of the current message. One value, so that a new message clears it in one
+    /// store and no reader pays an exclusivity check for each fact.
     private struct Facts {
         var count = 0
         var contentLength: Int64?

@@ -150,8 +150,9 @@ package final class RequestHead {
         parts.query = pathEnd..<end
     }
 
-    /// `http://parts.authority[/parts.path][?parts.query]`; the parts.authority has to be that of `Host` (RFC 9112,
-    /// section 3.2.2 lets it win; we refuse instead, so that nobody downstream can disagree).
+    /// `http://parts.authority[/parts.path][?parts.query]`; the parts.authority has to be that of
+    /// `Host` (RFC 9112, section 3.2.2 lets it win; we refuse instead, so that nobody downstream
+    /// can disagree).
     private func splitAbsolute(_ bytes: Span<UInt8>) throws(MessageError) {
         let start = parts.target.lowerBound
         let end = parts.target.upperBound

@@ -18,7 +18,10 @@ private let everything = #"""
       "realm": "orders api",
       "identityHeaders": ["X-Who", "X-Id-*"],
       "listeners": [
-        { "address": "[::1]:8080", "protocols": ["http/1.1"], "trustedProxies": ["10.0.0.0/8", "unix"] },
+        {
+          "address": "[::1]:8080", "protocols": ["http/1.1"],
+          "trustedProxies": ["10.0.0.0/8", "unix"]
+        },
         { "address": "unix:run/b.sock" }
       ],
       "issuers": {
@@ -47,12 +50,13 @@ private let everything = #"""
       },
       "routes": [
         {
-          "name": "list", "path": "/v1/orders/{id}/**", "host": "*.Example.com", "methods": ["GET", "POST"],
+          "name": "list", "path": "/v1/orders/{id}/**", "host": "*.Example.com",
+          "methods": ["GET", "POST"],
           "access": "optional", "mode": "audit", "issuers": ["secret", "file"], "audiences": ["z"],
           "scopes": { "all": ["a", "b"], "any": ["c"] },
           "claims": {
-            "tenant": 7, "/a/b": { "equals": [1] }, "c": { "in": ["x", 1] }, "d": { "contains": "e" },
-            "f": { "present": false }
+            "tenant": 7, "/a/b": { "equals": [1] }, "c": { "in": ["x", 1] },
+            "d": { "contains": "e" }, "f": { "present": false }
           },
           "upstream": "orders", "rewrite": { "stripPrefix": "/v1", "addPrefix": "/api" },
           "upstreamHost": "orders.internal:81", "forwardToken": true,
@@ -65,7 +69,9 @@ private let everything = #"""
         { "path": "/health", "access": "public", "upstream": "plain" },
         { "path": "/x", "scopes": ["s"], "upstream": "plain", "upstreamHost": "endpoint" }
       ],
-      "limits": { "requestHead": "32KiB", "requestFields": 50, "token": "8KiB", "connections": 1000 },
+      "limits": {
+        "requestHead": "32KiB", "requestFields": 50, "token": "8KiB", "connections": 1000
+      },
       "timeouts": { "head": "1s", "idle": "2s", "body": "3s", "drain": "0s" },
       "tokenCache": { "entries": 5, "size": "1KiB", "maxAge": "250ms" },
       "workers": 3,
@@ -275,8 +281,10 @@ private let secretFile = ["/secret": "0123456789abcdef0123456789abcdef\n"]
         #expect(
             problems(sections(more: #""realm":"a ${NOPE} ${x y} ${}""#)) == [
                 "6:9: error: the environment variable NOPE is not set",
-                "6:9: error: \"${x y}\" is no environment variable's name; write \"$${\" for a literal \"${\"",
-                "6:9: error: \"${}\" is no environment variable's name; write \"$${\" for a literal \"${\"",
+                #"6:9: error: "${x y}" is no environment variable's name; "#
+                    + #"write "$${" for a literal "${""#,
+                #"6:9: error: "${}" is no environment variable's name; "#
+                    + #"write "$${" for a literal "${""#,
             ])
         #expect(
             problems(sections(more: #""realm":"a ${NOPE""#)) == [
@@ -302,7 +310,8 @@ private let secretFile = ["/secret": "0123456789abcdef0123456789abcdef\n"]
             (
                 "{",
                 [
-                    "3:67: error: the key file \"dir/k\" is no JSON (byte 1): the file ends inside a value"
+                    #"3:67: error: the key file "dir/k" is no JSON (byte 1): "#
+                        + "the file ends inside a value"
                 ]
             ),
             (
@@ -314,8 +323,8 @@ private let secretFile = ["/secret": "0123456789abcdef0123456789abcdef\n"]
             (
                 "{\"keys\":[{\"kty\":\"oct\",\"k\":\"aaaa\"},\(jwk)]}",
                 [
-                    "3:67: warning: key 0 of \"dir/k\" is not used: a secret does not belong into a "
-                        + "JWK Set; use \"secretFile\""
+                    "3:67: warning: key 0 of \"dir/k\" is not used: a secret does not belong "
+                        + "into a JWK Set; use \"secretFile\""
                 ]
             ),
         ] as [(String?, [String])])

@@ -11,8 +11,8 @@ import Testing
             .deletingLastPathComponent().appending(path: "proxy.schema.json")
     }
 
-    /// After a change of the tables, `WRITE_SCHEMA=1 swift test --filter SchemaTests` writes the
-    /// file.
+    /// After a change of the tables, `WRITE_SCHEMA=1 swift test --filter SchemaTests` writes
+    /// the file.
     @Test func theShippedSchemaIsThatOfTheDecoder() throws {
         let text = JSONSchemaWriter.text()
         if ProcessInfo.processInfo.environment["WRITE_SCHEMA"] != nil {

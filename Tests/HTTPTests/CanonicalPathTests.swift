@@ -113,6 +113,28 @@ import Testing
         }
     }
 
+    @Test func everyOctetIsJudgedAlikeAtEveryPlace() {
+        for byte in UInt8.min...UInt8.max where byte != UInt8(ascii: "%") {
+            for place in 1..<26 {
+                var path = Array("/abcdefghijklmnopqrstuvwxy".utf8)
+                path[place] = byte
+                // An escape that stays makes the path one to be looked at closely.
+                let whole = judge(path + Array("%C3%A9".utf8)).0
+                // A last segment may be empty.
+                if place < 25 { #expect(judge(path).0 == whole) }
+            }
+        }
+    }
+
+    @Test(arguments: ["//", "/.", "./", "..", "/./", "/../", "/.x", "/.../", "/x.", "///"])
+    func segmentsAreJudgedAlikeAtEveryPlace(part: String) {
+        for place in 1..<24 {
+            let whole = "abcdefghijklmnopqrstuvwxy"
+            let path = "/" + whole.prefix(place) + part + whole.dropFirst(place)
+            #expect(judge(path).0 == judge(path + "%C3%A9").0)
+        }
+    }
+
     @Test func everyEscapeIsJudgedByWhatItStandsFor() {
         for byte in UInt8.min...UInt8.max {
             let digits = String(byte, radix: 16, uppercase: true)
