@@ -59,6 +59,9 @@ package struct Registration: Hashable, Sendable, BitwiseCopyable {
     /// No place.
     package static let none = Registration(slot: .max, generation: 0)
 
+    /// Generations have 31 bits: the loop marks the handlers that it tells first with the highest.
+    static let maxGeneration: UInt32 = 0x7fff_ffff
+
     var bits: UInt64 { UInt64(generation) &<< 32 | UInt64(slot) }
 
     init(slot: UInt32, generation: UInt32) {
@@ -68,6 +71,6 @@ package struct Registration: Hashable, Sendable, BitwiseCopyable {
 
     init(bits: UInt64) {
         slot = UInt32(truncatingIfNeeded: bits)
-        generation = UInt32(truncatingIfNeeded: bits &>> 32)
+        generation = UInt32(truncatingIfNeeded: bits &>> 32) & Registration.maxGeneration
     }
 }

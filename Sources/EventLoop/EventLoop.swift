@@ -25,6 +25,9 @@ package final class EventLoop {
     package enum Interest: Sendable {
         /// Reading, writing and the peer's close, each change told once.
         case stream
+        /// As `stream`, told before all others in a turn: what came unasked is seen before anyone uses
+        /// the connection.
+        case answeringStream
         /// Reading, told each turn while there is something: listeners and wake-ups.
         case incoming
         /// As `incoming`, for a descriptor that several loops watch: one of them is woken.
@@ -44,6 +47,8 @@ package final class EventLoop {
     /// share.
     package static let receiveCapacity = 65536
     private static let maxEvents = 256
+    /// Marks the events of handlers that are told first.
+    private static let toldFirst: UInt64 = 1 &<< 63
 
     /// The monotonic time at which this turn began.
     package private(set) var now = Instant.now
@@ -178,7 +183,7 @@ package final class EventLoop {
     package func turn(maxWait: Int32 = -1) {
         let count = wait(maxWait)
         now = Instant.now
-        for index in 0..<count { dispatch(index) }
+        dispatch(count)
         giveTurns()
         tellDeadlines(upTo: now)
         endOfTurn?()
@@ -192,9 +197,23 @@ package final class EventLoop {
         return max(0, Int(count))
     }
 
-    private func dispatch(_ index: Int) {
-        // `index` is below what epoll_wait returned.
-        let event = unsafe events[index]
+    /// Tells the handlers of `count` events, those that asked to be told first before the others.
+    private func dispatch(_ count: Int) {
+        var rest = 0
+        for index in 0..<count {
+            // `index` and `rest` are below what epoll_wait returned.
+            let event = unsafe events[index]
+            if unsafe event.data.u64 & EventLoop.toldFirst != 0 {
+                unsafe dispatch(event)
+            } else {
+                unsafe events[rest] = event
+                rest &+= 1
+            }
+        }
+        for index in 0..<rest { unsafe dispatch(events[index]) }
+    }
+
+    private func dispatch(_ event: epoll_event) {
         let registration = unsafe Registration(bits: event.data.u64)
         guard isCurrent(registration) else { return }
         unsafe slots[Int(registration.slot)].handler?.ready(EventLoop.readiness(event.events))
@@ -249,14 +268,14 @@ package final class EventLoop {
 
     private func freeSlot(_ registration: Registration) {
         let slot = Int(registration.slot)
-        let generation = slots[slot].generation &+ 1
+        let generation = (slots[slot].generation &+ 1) & Registration.maxGeneration
         slots[slot] = Slot(handler: nil, generation: generation == 0 ? 1 : generation)
         freeSlots.append(registration.slot)
     }
 
     private static func mask(_ interest: Interest) -> UInt32 {
         switch interest {
-        case .stream:
+        case .stream, .answeringStream:
             clinux_epoll_in | clinux_epoll_out | clinux_epoll_rdhup | clinux_epoll_edge_triggered
         case .incoming: clinux_epoll_in
         case .sharedIncoming: clinux_epoll_in | clinux_epoll_exclusive

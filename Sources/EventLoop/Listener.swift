@@ -54,6 +54,7 @@ package final class Listener: EventHandler {
             let outcome = acceptOne()
             guard outcome == .accepted || outcome == .lost else { break }
         }
+        socket.stopListening()
         stop()
     }
 

@@ -56,6 +56,11 @@ package final class ListeningSocket: Sendable {
         }
     }
 
+    /// Refuses connections from now on. What waits to be accepted is reset, so it is accepted before.
+    package func stopListening() {
+        shutdown(descriptor, Int32(SHUT_RD))
+    }
+
     /// Removes the socket's file, where it is one of the file system.
     package func removeFile() {
         if case .unix(let path) = address { _ = unsafe path.withCString { unsafe unlink($0) } }

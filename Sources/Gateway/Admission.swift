@@ -144,6 +144,8 @@ final class Admission {
     private func canonicalPath(
         _ head: RequestHead, _ bytes: Span<UInt8>
     ) throws(Failure) -> (Path, PathQuirks) {
+        // No request target has a fragment (RFC 9112, section 3.2): `?x#/admin` means two things.
+        if bytes.extracting(head.query).firstIndex(of: UInt8(ascii: "#")) != nil { throw .path }
         switch head.form {
         case .origin: break
         case .absolute where !head.path.isEmpty: break

@@ -23,7 +23,7 @@ extension DownstreamConnection {
     /// Refuses a request whose head was read.
     func refuse(_ answer: Answer, framing: BodyFraming) {
         state = framing == .none ? .awaitingResponse : .receivingBody
-        if announcesClose { keepsAlive = false }
+        if announcesClose || answer.failure.isAboutFraming { keepsAlive = false }
         send(answer)
         worker.finish(answer.record, upstream: nil)
         settleRefused()

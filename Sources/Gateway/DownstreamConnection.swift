@@ -53,6 +53,7 @@ final class DownstreamConnection: EventHandler {
     var awaitsContinue = false
     var clientVersion: UInt8 = 1
     private var leadingLines = 0
+    private var tunnelBytes: Int64 = 0
     var lingeringBytes = 0
     var hasSeenEnd = false
     var closesWhenFlushed = false
@@ -62,7 +63,7 @@ final class DownstreamConnection: EventHandler {
         self.client = client
         self.worker = worker
         transport = Transport(socket, loop: worker.loop, isConnecting: false)
-        try transport.register(self)
+        try transport.register(self, isUpstream: false)
         transport.setDeadline(inMilliseconds: worker.settings.timeouts.head)
     }
 
@@ -74,7 +75,7 @@ final class DownstreamConnection: EventHandler {
     func ready(_ readiness: Readiness) {
         transport.note(readiness)
         if readiness.allowsWriting { outputMoved(transport.flush()) }
-        if readiness.showsHangUp, !isReadingWanted, state != .closed { return abort() }
+        if transport.isBroken || (readiness.showsHangUp && !isReadingWanted) { return abort() }
         pump()
     }
 
@@ -261,7 +262,7 @@ final class DownstreamConnection: EventHandler {
             transport.setDeadline(nil)
             exchange.requestEnded(relay.count)
         } else {
-            exchange.requestProgressed()
+            exchange.requestProgressed(relay.count)
             bodyProgressed()
         }
         return offset
@@ -282,7 +283,8 @@ final class DownstreamConnection: EventHandler {
             return 0
         }
         target.send(bytes)
-        exchange.requestProgressed()
+        tunnelBytes &+= Int64(bytes.count)
+        exchange.requestProgressed(tunnelBytes)
         return bytes.count
     }
 }

@@ -97,7 +97,8 @@ final class Exchange {
         state = .sending
         upstream = .http1(connection)
         endpoint = connection.endpoint
-        if hasWaitDeadline {
+        let hasWaited = hasWaitDeadline
+        if hasWaited {
             hasWaitDeadline = false
             setDownstreamDeadline(nil)
         }
@@ -106,6 +107,8 @@ final class Exchange {
                 connection.begin(self, head: head, isComplete: isRequestComplete)
             }
         }
+        // A body that waited for this connection goes on.
+        if !isRequestComplete, tries > 1 || hasWaited { resumeDownstream() }
     }
 
     /// No connection can be had.
@@ -132,7 +135,9 @@ final class Exchange {
         return connection.transport
     }
 
-    func requestProgressed() {
+    /// Part of the request's body or tunnel was sent on: `count` bytes so far.
+    func requestProgressed(_ count: Int64) {
+        requestBytes = count
         hasSentBody = true
         guard case .http1(let connection) = upstream else { return }
         connection.tunnelProgressed()

@@ -58,6 +58,14 @@ enum Failure: Error, Equatable {
         }
     }
 
+    /// Whether it is not sure where the request ends, so that nothing may follow it.
+    var isAboutFraming: Bool {
+        switch self {
+        case .message, .lookAlikeField, .headTimeout: true
+        default: false
+        }
+    }
+
     /// Whether policy refused, rather than an upstream or the network failing.
     var isRefusal: Bool {
         switch self {

@@ -33,9 +33,11 @@ final class Transport {
         self.socket = consume socket
     }
 
-    /// Begins to tell a handler what the socket is ready for.
-    func register(_ handler: any EventHandler) throws(SystemError) {
-        registration = try loop.add(descriptor, .stream, handler: handler)
+    /// Begins to tell a handler what the socket is ready for. `isUpstream`: before any client is
+    /// told anything in the same turn.
+    func register(_ handler: any EventHandler, isUpstream: Bool) throws(SystemError) {
+        registration = try loop.add(
+            descriptor, isUpstream ? .answeringStream : .stream, handler: handler)
     }
 
     var isOpen: Bool { descriptor >= 0 }

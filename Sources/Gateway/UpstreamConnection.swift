@@ -41,7 +41,7 @@ final class UpstreamConnection: EventHandler {
         self.worker = worker
         let socket = try Socket.connecting(to: endpoint.address)
         transport = Transport(socket, loop: worker.loop, isConnecting: true)
-        try transport.register(self)
+        try transport.register(self, isUpstream: true)
         transport.setDeadline(inMilliseconds: timeout)
     }
 
@@ -103,11 +103,17 @@ final class UpstreamConnection: EventHandler {
             exchange?.upstreamTookBytes()
         }
         pump()
+        failIfBroken()
     }
 
     func resume() {
-        if transport.isBroken, !transport.isReadable { return fail(.closed) }
         pump()
+        failIfBroken()
+    }
+
+    /// What cannot be written to may still have said something, which was read first.
+    private func failIfBroken() {
+        if state != .closed, transport.isBroken, !transport.isReadable { fail(.closed) }
     }
 
     func deadlineReached() {
@@ -126,6 +132,11 @@ final class UpstreamConnection: EventHandler {
             return false
         }
         endpoint.connected()
+        // Whoever answers before it was asked would answer the next request with it.
+        if readiness.contains(.readable) {
+            fail(readiness.showsEnd ? .closed : .invalid(.startLine))
+            return false
+        }
         transport.setDeadline(nil)
         state = .awaitingHead
         if isRequestComplete { requestEnded() }

@@ -56,7 +56,8 @@ struct UpstreamRequest: ~Copyable {
         if let identity = permit.identity {
             UpstreamRequest.appendClaims(identity, route, to: &output)
         }
-        UpstreamRequest.appendFraming(facts.framing, to: &output)
+        UpstreamRequest.appendFraming(
+            facts.framing, announcedLength: head.fields.contentLength, to: &output)
         if wantsUpgrade { output.append("Connection: Upgrade\r\nUpgrade: websocket\r\n") }
         output.append("\r\n")
         swap(&output, &record.head)
@@ -149,9 +150,14 @@ struct UpstreamRequest: ~Copyable {
         }
     }
 
-    private static func appendFraming(_ framing: BodyFraming, to output: inout ByteBuffer) {
+    /// The framing, in our words. A length of 0 is said where the client said it: a POST without any
+    /// would make some servers ask for one (411).
+    private static func appendFraming(
+        _ framing: BodyFraming, announcedLength: Int64?, to output: inout ByteBuffer
+    ) {
         switch framing {
-        case .none, .untilClose: break
+        case .none, .untilClose:
+            if announcedLength != nil { output.append("Content-Length: 0\r\n") }
         case .length(let length):
             output.append("Content-Length: ")
             output.append(decimal: Int(length))

@@ -100,8 +100,9 @@ package final class FieldSection {
         facts = Facts()
         var offset = start
         while true {
-            guard offset &+ 1 < bytes.count else { return nil }
+            guard offset < bytes.count else { return nil }
             if bytes[offset] == UInt8(ascii: "\r") {
+                guard offset &+ 1 < bytes.count else { return nil }
                 guard bytes[offset &+ 1] == UInt8(ascii: "\n") else { throw .fieldLine }
                 return offset &+ 2
             }
