@@ -121,10 +121,11 @@ extension DownstreamConnection {
         switch state {
         case .awaitingHead:
             if closesWhenFlushed { return }
-            close()
+            // What is held may be a whole request whose turn is about to come.
+            if input.isEmpty { close() } else { transport.resumeLater() }
         case .receivingBody: abort()
-        // A client may end its direction and still read the response.
-        case .awaitingResponse: keepsAlive = false
+        // A client may end its direction and still read the responses.
+        case .awaitingResponse: break
         case .tunnel: exchange?.downstreamEndedTunnel()
         case .discardingBody, .lingering: close()
         case .closed: break

@@ -82,6 +82,7 @@ final class DownstreamConnection: EventHandler {
     func resume() {
         if transport.isBroken, state != .closed { return abort() }
         consumeHeld()
+        if hasSeenEnd, state == .awaitingHead { return closeAfterFlush() }
         pump()
     }
 
@@ -218,7 +219,7 @@ final class DownstreamConnection: EventHandler {
     private func begin(_ head: RequestHead, _ bytes: Span<UInt8>) {
         awaitsContinue = head.fields.expectsContinue
         clientVersion = head.minorVersion
-        keepsAlive = head.wantsKeepAlive && !worker.isDraining && !hasSeenEnd
+        keepsAlive = head.wantsKeepAlive && !worker.isDraining
         let framing = head.framing
         relay = BodyRelay(framing, as: framing == .chunked ? .chunked : .identity)
         switch worker.admission.judge(head, bytes, client: client) {

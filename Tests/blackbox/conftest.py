@@ -2,7 +2,6 @@
 
 import pytest
 
-from harness import known
 from harness import standard as configurations
 from harness.gateway import BINARY, Gateway, Proxy, free_port
 from harness.upstream import Upstream
@@ -11,16 +10,6 @@ from harness.upstream import Upstream
 def pytest_configure(config):
     if not BINARY.exists():
         pytest.exit(f"{BINARY} does not exist; build it or name one in BEARWARD", 4)
-
-
-def pytest_collection_modifyitems(items):
-    for item in items:
-        name = item.nodeid.rpartition("/")[2] if "[" not in item.nodeid else item.nodeid[
-            item.nodeid.rfind("/", 0, item.nodeid.index("[")) + 1:]
-        for listed, strict in ((known.FAULTS, True), (known.RACES, False)):
-            for beginning, reason in listed.items():
-                if name.startswith(beginning):
-                    item.add_marker(pytest.mark.xfail(reason=reason, strict=strict))
 
 
 @pytest.fixture(scope="session")
