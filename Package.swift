@@ -89,8 +89,8 @@ let package = Package(
         tests(
             of: "Gateway",
             alsoUsing: [
-                "CLinux", "Bytes", "JSON", "HTTP", "EventLoop", "JWT", "Authorization",
-                "Configuration", "Telemetry",
+                "CLinux", "Bytes", "JSON", "HTTP", "EventLoop", "OpenSSL", "JWT", "Authorization",
+                "Configuration", "Telemetry", log,
             ]),
         .testTarget(name: "TidyTests", swiftSettings: houseRules),
     ],
