@@ -232,7 +232,8 @@ final class DownstreamConnection: EventHandler {
             let exchange = Exchange(request, downstream: .http1(self), worker: worker)
             self.exchange = exchange
             exchange.start()
-            if state == .receivingBody { bodyProgressed() }
+            // While it waits for a connection, its own deadline stands.
+            if state == .receivingBody, !exchange.isWaiting { bodyProgressed() }
         }
     }
 

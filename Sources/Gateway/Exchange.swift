@@ -124,6 +124,12 @@ final class Exchange {
 
     // MARK: From the client
 
+    /// Whether no connection was found yet.
+    var isWaiting: Bool {
+        if case .waiting = state { return true }
+        return false
+    }
+
     /// Whether body bytes have somewhere to go.
     var isUpstreamReady: Bool {
         guard case .http1(let connection) = upstream else { return false }

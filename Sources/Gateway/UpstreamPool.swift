@@ -47,8 +47,29 @@ final class UpstreamPool {
             return connection
         }
         waiters.append(exchange)
-        settings.slots?.beginWaiting()
+        guard let slots = settings.slots else { return nil }
+        slots.beginWaiting()
+        // A slot may have come free before anybody could know that one is wanted.
+        do throws(UpstreamFault) {
+            if let connection = try find(for: exchange, avoiding: failed, isFresh: isFresh) {
+                cancelWait(exchange)
+                return connection
+            }
+        } catch {
+            cancelWait(exchange)
+            throw error
+        }
+        worker.tellOthers(.slotWanted(upstream: settings.index))
         return nil
+    }
+
+    /// Gives up a connection at rest, as a request waits for its slot in another worker.
+    func giveUpIdle() {
+        guard settings.slots?.isWaitedFor == true else { return }
+        for endpoint in endpoints {
+            // The one that rested longest.
+            if let connection = endpoint.idle.first { return connection.close() }
+        }
     }
 
     private func find(
@@ -122,7 +143,7 @@ final class UpstreamPool {
     /// Closes what rests at an endpoint where one connection turned out to be dead: it was
     /// restarted, and the others are dead too.
     func closeIdle(at endpoint: Endpoint) {
-        for connection in endpoint.idle { connection.close() }
+        while let connection = endpoint.idle.popLast() { connection.close() }
     }
 
     /// Closes what rests; for the end of a drain.

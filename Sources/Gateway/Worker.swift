@@ -183,6 +183,7 @@ final class Worker {
         case .connection(let descriptor, let address, let listener):
             serve(Socket(adopting: descriptor), address, listener: listener)
         case .slotFreed(let upstream): pools[upstream].serveWaiters()
+        case .slotWanted(let upstream): pools[upstream].giveUpIdle()
         case .drain: drain()
         case .stop: stop()
         }

@@ -11,6 +11,8 @@ enum WorkerMessage: Sendable {
     case connection(descriptor: Int32, SocketAddress, listener: Int)
     /// A slot of the upstream was freed elsewhere while requests wait here.
     case slotFreed(upstream: Int)
+    /// A request waits for a slot of the upstream elsewhere: a connection at rest here goes.
+    case slotWanted(upstream: Int)
     /// No more requests; end when those under way have ended.
     case drain
     /// End now.
