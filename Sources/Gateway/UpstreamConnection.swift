@@ -15,6 +15,10 @@ final class UpstreamConnection: EventHandler {
 
     /// Reads in one turn at most, so that one fast response does not starve the others.
     private static let readsPerTurn = 4
+    /// Bytes of a response's head and lines of it, at least: what servers send, many cookies among
+    /// it, does not depend on what clients may.
+    static let maxHead = 65536
+    static let maxFields = 256
 
     let endpoint: Endpoint
     private let pool: UpstreamPool
@@ -52,7 +56,11 @@ final class UpstreamConnection: EventHandler {
         self.exchange = exchange
         hasResponded = false
         isRequestComplete = false
-        if state == .idle { state = .awaitingHead }
+        if state == .idle {
+            state = .awaitingHead
+            // The one for resting; until the request is whole its sender's deadline counts.
+            transport.setDeadline(nil)
+        }
         transport.send(head)
         if isComplete { requestEnded() }
         noticeBrokenTransport()
@@ -176,7 +184,9 @@ final class UpstreamConnection: EventHandler {
         held.withBytes { consume($0) }
     }
 
-    private var isInputFull: Bool { input.count > worker.settings.limits.requestHead }
+    private var isInputFull: Bool { input.count > maxHead }
+
+    private var maxHead: Int { max(UpstreamConnection.maxHead, worker.settings.limits.requestHead) }
 
     /// Handles what came; whatever is left over belongs to an unfinished head and is kept.
     private func consume(_ bytes: Span<UInt8>) {
@@ -208,11 +218,12 @@ final class UpstreamConnection: EventHandler {
         let head = worker.responseHead
         do throws(MessageError) {
             guard try head.parse(bytes) else {
-                if bytes.count > worker.settings.limits.requestHead { throw .headTooLarge }
+                if bytes.count > maxHead { throw .headTooLarge }
                 input.append(bytes)
                 input.startHead()
                 return nil
             }
+            if head.length > maxHead { throw .headTooLarge }
         } catch {
             fail(.invalid(error))
             return nil

@@ -62,7 +62,8 @@ final class Worker {
         settings = context.settings
         isLogging = context.accessLog != nil
         requestHead = RequestHead(maxFields: settings.limits.requestFields)
-        responseHead = ResponseHead(maxFields: settings.limits.requestFields)
+        responseHead = ResponseHead(
+            maxFields: max(UpstreamConnection.maxFields, settings.limits.requestFields))
         pools = context.upstreams.map { UpstreamPool($0, worker: self) }
         admissionSlot = Admission(context.configuration, pools: pools, worker: self)
         mailboxReader = try MailboxReader(loop: loop, mailbox: context.mailboxes[index]) {
