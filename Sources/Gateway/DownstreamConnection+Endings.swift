@@ -108,9 +108,10 @@ extension DownstreamConnection {
         if !transport.isFlushed { return bodyProgressed() }
         if closesWhenFlushed { return finishClosing() }
         if let exchange {
-            if state == .awaitingResponse { transport.setDeadline(nil) }
+            if state == .awaitingResponse || state == .tunnel { transport.setDeadline(nil) }
             exchange.downstreamTookBytes()
         } else if state == .awaitingHead {
+            if worker.isDraining, input.isEmpty { return closeAfterFlush() }
             transport.setDeadline(inMilliseconds: worker.settings.timeouts.idle)
             if !input.isEmpty { transport.resumeLater() }
         }

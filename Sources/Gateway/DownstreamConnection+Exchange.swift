@@ -11,9 +11,10 @@ extension DownstreamConnection {
         awaitsContinue = false
     }
 
-    /// The client takes its response slowly: it has `timeouts.body` to take something.
-    func boundWriting() {
-        bodyProgressed()
+    /// Part of a response or tunnel was sent. A client that takes it slowly has `timeouts.body` to
+    /// take something; one that is still sending is not silent as long as its response moves.
+    func responseProgressed() {
+        if !isReady || state == .receivingBody { bodyProgressed() }
     }
 
     /// The upstream takes bytes, or takes them again: goes on with the body or tunnel.

@@ -139,11 +139,13 @@ final class DownstreamConnection: EventHandler {
         input.append(bytes)
         guard isStart else { return }
         input.startHead()
-        headGrew()
         transport.setDeadline(inMilliseconds: worker.settings.timeouts.head)
+        headGrew()
     }
 
     private func headGrew() {
+        // What waits because its sender does not read may be many heads.
+        if transport.isCongested { return bodyProgressed() }
         if input.count > worker.settings.limits.requestHead { refuse(.message(.headTooLarge)) }
     }
 
@@ -157,9 +159,9 @@ final class DownstreamConnection: EventHandler {
         input.putBack(held)
         guard state == .awaitingHead else { return }
         input.startHead()
-        headGrew()
         // What is left is a new head rather than the one that was there before.
         if used > 0 { transport.setDeadline(inMilliseconds: worker.settings.timeouts.head) }
+        headGrew()
     }
 
     /// Handles what it can and returns how many bytes that was.
@@ -191,6 +193,7 @@ final class DownstreamConnection: EventHandler {
         if transport.isCongested { return 0 }
         let skipped = skipEmptyLine(bytes)
         if skipped > 0 { return skipped }
+        if mayBeEmptyLine(bytes) { return 0 }
         do throws(MessageError) {
             guard try worker.requestHead.parse(bytes) else {
                 if bytes.count > worker.settings.limits.requestHead { throw .headTooLarge }
@@ -209,11 +212,15 @@ final class DownstreamConnection: EventHandler {
     }
 
     private func skipEmptyLine(_ bytes: Span<UInt8>) -> Int {
-        guard leadingLines < DownstreamConnection.maxLeadingLines, bytes.count >= 2,
-            bytes[0] == UInt8(ascii: "\r"), bytes[1] == UInt8(ascii: "\n")
-        else { return 0 }
+        guard mayBeEmptyLine(bytes), bytes.count >= 2 else { return 0 }
         leadingLines += 1
         return 2
+    }
+
+    /// Whether the bytes begin with a permitted empty line, or with the part of one that is there.
+    private func mayBeEmptyLine(_ bytes: Span<UInt8>) -> Bool {
+        leadingLines < DownstreamConnection.maxLeadingLines && bytes[0] == UInt8(ascii: "\r")
+            && (bytes.count == 1 || bytes[1] == UInt8(ascii: "\n"))
     }
 
     private func begin(_ head: RequestHead, _ bytes: Span<UInt8>) {

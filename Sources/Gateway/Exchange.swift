@@ -246,7 +246,7 @@ final class Exchange {
     func responseProgressed(_ count: Int64) {
         responseBytes = count
         guard case .http1(let connection) = downstream else { return }
-        if !connection.isReady { connection.boundWriting() }
+        connection.responseProgressed()
         connection.noticeBrokenTransport()
     }
 
@@ -278,7 +278,7 @@ final class Exchange {
         guard case .http1(let connection) = downstream else { return }
         responseBytes &+= Int64(bytes.count)
         connection.transport.send(bytes)
-        if !connection.isReady { connection.boundWriting() }
+        connection.responseProgressed()
         connection.noticeBrokenTransport()
     }
 

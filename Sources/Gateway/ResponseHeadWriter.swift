@@ -16,6 +16,8 @@ enum ResponseHeadWriter {
         output.append(edits.lines)
         if coding == .chunked { output.append("Transfer-Encoding: chunked\r\n") }
         if connection.announcesClose {
+            // Said is said, even if the request's body turns out whole before the response does.
+            connection.endAfterResponse()
             output.append("Connection: close\r\n")
         } else if !connection.speaksHTTP11 {
             output.append("Connection: keep-alive\r\n")
