@@ -25,8 +25,8 @@ package final class EventLoop {
     package enum Interest: Sendable {
         /// Reading, writing and the peer's close, each change told once.
         case stream
-        /// As `stream`, told before all others in a turn: what came unasked is seen before anyone uses
-        /// the connection.
+        /// As `stream`, told before all others in a turn: what came unasked is seen before anyone
+        /// uses the connection.
         case answeringStream
         /// Reading, told each turn while there is something: listeners and wake-ups.
         case incoming

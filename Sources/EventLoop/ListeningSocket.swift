@@ -56,7 +56,8 @@ package final class ListeningSocket: Sendable {
         }
     }
 
-    /// Refuses connections from now on. What waits to be accepted is reset, so it is accepted before.
+    /// Refuses connections from now on. What waits to be accepted is reset, so it is accepted
+    /// before.
     package func stopListening() {
         shutdown(descriptor, Int32(SHUT_RD))
     }

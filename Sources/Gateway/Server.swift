@@ -72,8 +72,11 @@ package struct Server {
     ) throws(SystemError) -> WorkerContext {
         var mailboxes: [Mailbox<WorkerMessage>] = []
         for _ in 0..<workerCount { mailboxes.append(try Mailbox()) }
-        // Each client needs a descriptor, and one for its upstream; some are the server's own.
-        let affordable = max(16, (descriptors - 32 - 8 * workerCount) / 2)
+        // Clients that rest need one descriptor, those with an exchange another for its upstream.
+        // An eighth is kept for upstreams and a few for the server itself; beyond that requests are
+        // 503.
+        let reserved = 32 + 8 * workerCount + max(64, descriptors / 8)
+        let affordable = max(16, descriptors - reserved)
         return WorkerContext(
             configuration: configuration, settings: WorkerSettings(configuration),
             upstreams: configuration.upstreams.enumerated().map {

@@ -173,6 +173,7 @@ final class UpstreamPool {
                 pool: self, endpoint: endpoint, timeout: exchange.timeouts.connect, worker: worker)
         } catch {
             settings.slots?.giveBack()
+            if error.isOutOfDescriptors { throw .noSlot }
             endpoint.failedToConnect(now: worker.loop.now)
             throw .unreachable(error)
         }

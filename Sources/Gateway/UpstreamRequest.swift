@@ -150,8 +150,8 @@ struct UpstreamRequest: ~Copyable {
         }
     }
 
-    /// The framing, in our words. A length of 0 is said where the client said it: a POST without any
-    /// would make some servers ask for one (411).
+    /// The framing, in our words. A length of 0 is said where the client said it: a POST without
+    /// any would make some servers ask for one (411).
     private static func appendFraming(
         _ framing: BodyFraming, announcedLength: Int64?, to output: inout ByteBuffer
     ) {

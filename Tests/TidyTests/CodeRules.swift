@@ -18,7 +18,7 @@ enum CodeRules {
     ]
 
     /// Files above 400 lines, and the most that each may have: it may shrink, not grow.
-    static let longFiles: [String: Int] = ["Sources/Gateway/DownstreamConnection.swift": 540]
+    static let longFiles: [String: Int] = [:]
 
     static func unsafeCode(_ file: TextFile) -> [String] {
         guard let module = file.module, !unsafeModules.contains(module) else { return [] }

@@ -67,6 +67,13 @@ import Testing
     @Test("What other modules see has a line of documentation")
     func documentation() { #expect(Repository.sources.flatMap(CodeRules.undocumented) == []) }
 
+    @Test("Every key of the schema is described in docs/configuration.md")
+    func documentedKeys() throws {
+        let schema = try #require(Repository.file("proxy.schema.json"))
+        let page = try #require(Repository.file("docs/configuration.md"))
+        #expect(try TextRules.undocumentedKeys(schema: schema.text, page: page.text) == [])
+    }
+
     @Test("Nothing is left unfinished")
     func unfinished() { #expect(Repository.files.flatMap(TextRules.unfinished) == []) }
 
