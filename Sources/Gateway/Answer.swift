@@ -14,10 +14,20 @@ struct Answer {
     /// Seconds after which a client may try again: about what a connection or a key needs to come.
     private static let retryAfterSeconds = 5
 
-    /// Appends the whole message. `isClosing`: the connection ends with it.
-    func write(to output: inout ByteBuffer, isClosing: Bool, date: DateField) {
+    /// What becomes of the connection.
+    enum Next {
+        /// It stays, as is usual.
+        case stays
+        /// It stays, which a client of HTTP/1.0 has to be told.
+        case keepsAlive
+        /// It ends with this message.
+        case ends
+    }
+
+    /// Appends the whole message.
+    func write(to output: inout ByteBuffer, _ next: Next, date: DateField) {
         if record.format == .grpc {
-            return writeGRPC(to: &output, isClosing: isClosing, date: date)
+            return writeGRPC(to: &output, next, date: date)
         }
         var body = ByteBuffer()
         appendBody(to: &body)
@@ -26,7 +36,7 @@ struct Answer {
         output.append(" ")
         output.append(StatusText.phrase(failure.status))
         output.append("\r\n")
-        appendFields(to: &output, isClosing: isClosing, date: date)
+        appendFields(to: &output, next, date: date)
         output.append("Content-Type: ")
         output.append(
             record.format == .text ? "text/plain; charset=utf-8" : "application/problem+json")
@@ -37,9 +47,9 @@ struct Answer {
     }
 
     /// HTTP 200 with the status in the head and no body, as gRPC's clients expect (trailers-only).
-    private func writeGRPC(to output: inout ByteBuffer, isClosing: Bool, date: DateField) {
+    private func writeGRPC(to output: inout ByteBuffer, _ next: Next, date: DateField) {
         output.append("HTTP/1.1 200 OK\r\n")
-        appendFields(to: &output, isClosing: isClosing, date: date)
+        appendFields(to: &output, next, date: date)
         output.append("Content-Type: application/grpc\r\ngrpc-status: ")
         output.append(decimal: StatusText.grpcStatus(failure.status))
         output.append("\r\ngrpc-message: ")
@@ -47,7 +57,7 @@ struct Answer {
         output.append("\r\nContent-Length: 0\r\n\r\n")
     }
 
-    private func appendFields(to output: inout ByteBuffer, isClosing: Bool, date: DateField) {
+    private func appendFields(to output: inout ByteBuffer, _ next: Next, date: DateField) {
         date.append(to: &output)
         if let challenge = Challenge(failure) {
             challenge.append(realm: realm, scope: scope, detail: failure.detail, to: &output)
@@ -68,7 +78,11 @@ struct Answer {
             output.append("\r\n")
         }
         output.append("Cache-Control: no-store\r\n")
-        if isClosing { output.append("Connection: close\r\n") }
+        switch next {
+        case .stays: break
+        case .keepsAlive: output.append("Connection: keep-alive\r\n")
+        case .ends: output.append("Connection: close\r\n")
+        }
     }
 
     private func appendBody(to body: inout ByteBuffer) {

@@ -31,7 +31,9 @@ extension DownstreamConnection {
 
     func send(_ answer: Answer) {
         worker.withOutput { output in
-            answer.write(to: &output, isClosing: announcesClose, date: worker.date)
+            let next: Answer.Next =
+                announcesClose ? .ends : speaksHTTP11 ? .stays : .keepsAlive
+            answer.write(to: &output, next, date: worker.date)
             transport.send(output)
         }
         noticeBrokenTransport()

@@ -150,6 +150,12 @@ final class Peer {
         readToEnd(within: milliseconds).ending
     }
 
+    /// Whether what was sent met a reset, within this time.
+    func isBroken(within milliseconds: Int32) -> Bool {
+        var entry = pollfd(fd: descriptor, events: 0, revents: 0)
+        return unsafe poll(&entry, 1, milliseconds) > 0 && entry.revents & Int16(POLLERR) != 0
+    }
+
     private func take(_ count: Int) -> String {
         let text = String(decoding: input[0..<count], as: UTF8.self)
         input.removeFirst(count)
