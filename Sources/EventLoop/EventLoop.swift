@@ -34,15 +34,6 @@ package final class EventLoop {
         case sharedIncoming
     }
 
-    private struct Slot {
-        var handler: (any EventHandler)?
-        var generation: UInt32 = 1
-        /// The tick of the deadline, and the earlier or equal tick where the wheel will look.
-        var deadline = DeadlineWheel.none
-        var armed = DeadlineWheel.none
-        var isQueued = false
-    }
-
     /// Bytes one read takes at most; also the size of the receive buffer that all connections
     /// share.
     package static let receiveCapacity = 65536
@@ -61,8 +52,7 @@ package final class EventLoop {
     /// Owned: `receiveCapacity` bytes, lent to one handler at a time.
     private let receiveBuffer: UnsafeMutableRawPointer
     private var isReceiving = false
-    private var slots: [Slot] = []
-    private var freeSlots: [UInt32] = []
+    private let slots = SlotTable()
     private var queue: [Registration] = []
     private var wheel: DeadlineWheel
     private var isRunning = false
@@ -86,14 +76,14 @@ package final class EventLoop {
     package func add(
         _ descriptor: Int32, _ interest: Interest, handler: any EventHandler
     ) throws(SystemError) -> Registration {
-        let registration = takeSlot(for: handler)
+        let registration = slots.take(for: handler)
         var event = unsafe epoll_event()
         unsafe event.events = EventLoop.mask(interest)
         unsafe event.data.u64 = registration.bits
         // The event is a local that the kernel copies.
         guard unsafe epoll_ctl(epoll, EPOLL_CTL_ADD, descriptor, &event) == 0 else {
             let error = SystemError.last(.epoll)
-            freeSlot(registration)
+            slots.release(registration)
             throw error
         }
         return registration
@@ -101,41 +91,43 @@ package final class EventLoop {
 
     /// A place without a descriptor, for its deadline and its turns.
     package func addTimer(handler: any EventHandler) -> Registration {
-        takeSlot(for: handler)
+        slots.take(for: handler)
     }
 
     /// Stops watching. The handler hears nothing more, and may close its descriptor.
     package func remove(_ registration: Registration, descriptor: Int32) {
-        guard isCurrent(registration) else { return }
+        guard slots.isCurrent(registration) else { return }
         // Closing would do it too, unless the descriptor was duplicated or passed on.
         _ = epoll_ctl(epoll, EPOLL_CTL_DEL, descriptor, nil)
-        freeSlot(registration)
+        slots.release(registration)
     }
 
     /// Gives up a timer, or a descriptor that its owner closes right away: closing ends the
     /// kernel's interest.
     package func forget(_ registration: Registration) {
-        guard isCurrent(registration) else { return }
-        freeSlot(registration)
+        guard slots.isCurrent(registration) else { return }
+        slots.release(registration)
     }
 
     /// Gives the handler a turn of its own after this one: work is resumed this way and never by a
     /// call from within another handler, which may be using the receive buffer.
     package func resumeLater(_ registration: Registration) {
-        guard isCurrent(registration), !slots[Int(registration.slot)].isQueued else { return }
-        slots[Int(registration.slot)].isQueued = true
+        guard slots.isCurrent(registration), !slots.with(registration, { $0.isQueued }) else {
+            return
+        }
+        slots.with(registration) { $0.isQueued = true }
         queue.append(registration)
     }
 
     /// Sets, moves or (nil) lifts the handler's deadline.
     package func setDeadline(_ registration: Registration, _ instant: Instant?) {
-        guard isCurrent(registration) else { return }
-        let slot = Int(registration.slot)
+        guard slots.isCurrent(registration) else { return }
         let tick = instant.map(DeadlineWheel.tick(after:)) ?? DeadlineWheel.none
-        slots[slot].deadline = tick
-        if tick < slots[slot].armed {
-            slots[slot].armed = wheel.insert(registration, at: tick)
+        let isEarlier = slots.with(registration) { slot in
+            slot.deadline = tick
+            return tick < slot.armed
         }
+        if isEarlier { arm(registration, at: tick) }
     }
 
     /// Reads once into the loop's buffer and lends the bytes to `body`. The descriptor is open when
@@ -215,17 +207,17 @@ package final class EventLoop {
 
     private func dispatch(_ event: epoll_event) {
         let registration = unsafe Registration(bits: event.data.u64)
-        guard isCurrent(registration) else { return }
-        unsafe slots[Int(registration.slot)].handler?.ready(EventLoop.readiness(event.events))
+        unsafe slots.handler(of: registration)?.ready(EventLoop.readiness(event.events))
     }
 
     private func giveTurns() {
         guard !queue.isEmpty else { return }
         var turns: [Registration] = []
         swap(&turns, &queue)
-        for registration in turns where isCurrent(registration) {
-            slots[Int(registration.slot)].isQueued = false
-            slots[Int(registration.slot)].handler?.resume()
+        for registration in turns {
+            guard let handler = slots.handler(of: registration) else { continue }
+            slots.with(registration) { $0.isQueued = false }
+            handler.resume()
         }
         // The array goes back, so that a busy loop does not allocate one each turn.
         if queue.isEmpty {
@@ -238,39 +230,24 @@ package final class EventLoop {
     func tellDeadlines(upTo now: Instant) {
         let reached = DeadlineWheel.tick(of: now)
         for (registration, tick) in wheel.advance(to: now) {
-            guard isCurrent(registration), slots[Int(registration.slot)].armed == tick else {
-                continue
+            guard slots.isCurrent(registration), slots.with(registration, { $0.armed == tick })
+            else { continue }
+            let deadline = slots.with(registration) { slot in
+                slot.armed = DeadlineWheel.none
+                return slot.deadline
             }
-            let slot = Int(registration.slot)
-            slots[slot].armed = DeadlineWheel.none
-            if slots[slot].deadline <= reached {
-                slots[slot].deadline = DeadlineWheel.none
-                slots[slot].handler?.deadlineReached()
-            } else if slots[slot].deadline != DeadlineWheel.none {
-                slots[slot].armed = wheel.insert(registration, at: slots[slot].deadline)
+            if deadline <= reached {
+                slots.with(registration) { $0.deadline = DeadlineWheel.none }
+                slots.handler(of: registration)?.deadlineReached()
+            } else if deadline != DeadlineWheel.none {
+                arm(registration, at: deadline)
             }
         }
     }
 
-    private func isCurrent(_ registration: Registration) -> Bool {
-        let slot = Int(registration.slot)
-        return slot < slots.count && slots[slot].generation == registration.generation
-    }
-
-    private func takeSlot(for handler: any EventHandler) -> Registration {
-        if let slot = freeSlots.popLast() {
-            slots[Int(slot)].handler = handler
-            return Registration(slot: slot, generation: slots[Int(slot)].generation)
-        }
-        slots.append(Slot(handler: handler))
-        return Registration(slot: UInt32(slots.count - 1), generation: 1)
-    }
-
-    private func freeSlot(_ registration: Registration) {
-        let slot = Int(registration.slot)
-        let generation = (slots[slot].generation &+ 1) & Registration.maxGeneration
-        slots[slot] = Slot(handler: nil, generation: generation == 0 ? 1 : generation)
-        freeSlots.append(registration.slot)
+    private func arm(_ registration: Registration, at tick: Int64) {
+        let armed = wheel.insert(registration, at: tick)
+        slots.with(registration) { $0.armed = armed }
     }
 
     private static func mask(_ interest: Interest) -> UInt32 {

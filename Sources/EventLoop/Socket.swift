@@ -66,6 +66,17 @@ package struct Socket: ~Copyable {
 
     /// Sends as much as the kernel takes at once.
     package func send(_ bytes: Span<UInt8>) -> SendOutcome {
+        Socket.send(bytes, to: descriptor)
+    }
+
+    /// Sends two runs as one.
+    package func send(_ first: Span<UInt8>, _ second: Span<UInt8>) -> SendOutcome {
+        Socket.send(first, second, to: descriptor)
+    }
+
+    /// The same for whoever owns the socket but does not want to borrow it for the call: the
+    /// descriptor is that of an open socket.
+    package static func send(_ bytes: Span<UInt8>, to descriptor: Int32) -> SendOutcome {
         while true {
             // The span's bytes live for the call.
             let sent = unsafe bytes.withUnsafeBytes {
@@ -77,8 +88,10 @@ package struct Socket: ~Copyable {
         }
     }
 
-    /// Sends two runs as one.
-    package func send(_ first: Span<UInt8>, _ second: Span<UInt8>) -> SendOutcome {
+    /// The same for two runs.
+    package static func send(
+        _ first: Span<UInt8>, _ second: Span<UInt8>, to descriptor: Int32
+    ) -> SendOutcome {
         while true {
             // Both spans' bytes, and the vector that names them, live for the call.
             let sent = unsafe first.withUnsafeBytes { head in

@@ -191,15 +191,16 @@ final class DownstreamConnection: EventHandler {
         if closesWhenFlushed { return bytes.count }
         // A client that does not read its responses gets no further ones made.
         if transport.isCongested { return 0 }
+        let head = worker.requestHead
         let skipped = skipEmptyLine(bytes)
         if skipped > 0 { return skipped }
         if mayBeEmptyLine(bytes) { return 0 }
         do throws(MessageError) {
-            guard try worker.requestHead.parse(bytes) else {
+            guard try head.parse(bytes) else {
                 if bytes.count > worker.settings.limits.requestHead { throw .headTooLarge }
                 return 0
             }
-            guard worker.requestHead.length <= worker.settings.limits.requestHead else {
+            guard head.length <= worker.settings.limits.requestHead else {
                 throw .headTooLarge
             }
         } catch {
@@ -207,8 +208,8 @@ final class DownstreamConnection: EventHandler {
             return bytes.count
         }
         leadingLines = 0
-        begin(worker.requestHead, bytes)
-        return worker.requestHead.length
+        begin(head, bytes)
+        return head.length
     }
 
     private func skipEmptyLine(_ bytes: Span<UInt8>) -> Int {

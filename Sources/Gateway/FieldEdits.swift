@@ -6,11 +6,14 @@ internal import HTTP
 final class FieldEdits {
     /// Whole lines to be written.
     let lines: [UInt8]
+    /// Whether any line is written.
+    let writesLines: Bool
     /// Names whose lines go, those written anew among them; lower case, `-` for `_` and `.`.
     private let removed: [[UInt8]]
 
     init(_ edits: Configuration.FieldEdits) {
         lines = edits.set.flatMap { Array("\($0.name): \($0.value)\r\n".utf8) }
+        writesLines = !lines.isEmpty
         removed = (edits.remove + edits.set.map(\.name)).map { name in
             name.utf8.map(FieldEdits.comparable)
         }

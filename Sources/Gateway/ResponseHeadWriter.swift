@@ -13,7 +13,7 @@ enum ResponseHeadWriter {
         edits.drop(from: head.fields, bytes)
         head.fields.appendKept(bytes, to: &output)
         if head.fields.firstIndex(of: .date) == nil { date.append(to: &output) }
-        output.append(edits.lines)
+        if edits.writesLines { output.append(edits.lines) }
         if coding == .chunked { output.append("Transfer-Encoding: chunked\r\n") }
         if connection.announcesClose {
             // Said is said, even if the request's body turns out whole before the response does.
@@ -43,7 +43,7 @@ enum ResponseHeadWriter {
         head.fields.dropHopByHopFields()
         edits.drop(from: head.fields, bytes)
         head.fields.appendKept(bytes, to: &output)
-        output.append(edits.lines)
+        if edits.writesLines { output.append(edits.lines) }
         output.append("Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
     }
 

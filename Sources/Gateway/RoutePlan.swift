@@ -33,6 +33,8 @@ final class RoutePlan {
     let scope: String?
     let host: Host
     let forwardsToken: Bool
+    /// Whether either of the prefixes changes the path.
+    let rewritesPath: Bool
     let stripPrefix: [UInt8]
     let addPrefix: [UInt8]
     let claimFields: [ClaimField]
@@ -54,6 +56,7 @@ final class RoutePlan {
         forwardsToken = route.forwardToken
         stripPrefix = Array(route.rewrite.stripPrefix.utf8)
         addPrefix = Array(route.rewrite.addPrefix.utf8)
+        rewritesPath = !stripPrefix.isEmpty || !addPrefix.isEmpty
         claimFields = route.rules.claimHeaders.map {
             ClaimField(name: Array("\($0.field): ".utf8), claim: $0.claim)
         }

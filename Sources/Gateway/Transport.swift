@@ -81,11 +81,11 @@ final class Transport {
     /// Sends, keeping what the kernel does not take.
     func send(_ bytes: Span<UInt8>) {
         guard canSend(bytes) else { return }
-        switch socket?.send(bytes) {
+        switch Socket.send(bytes, to: descriptor) {
         case .sent(let count) where count == bytes.count: break
         case .sent(let count): block(keeping: bytes.extracting(count..<bytes.count))
         case .wouldBlock: block(keeping: bytes)
-        case .failed, nil: isBroken = true
+        case .failed: isBroken = true
         }
     }
 
@@ -94,7 +94,7 @@ final class Transport {
         if head.isEmpty { return send(body) }
         head.withBytes { head in
             guard canSend(head, body) else { return }
-            switch socket?.send(head, body) {
+            switch Socket.send(head, body, to: descriptor) {
             case .sent(let count) where count < head.count:
                 block(keeping: head.extracting(count..<head.count))
                 pending.append(body)
@@ -104,7 +104,7 @@ final class Transport {
             case .wouldBlock:
                 block(keeping: head)
                 pending.append(body)
-            case .failed, nil: isBroken = true
+            case .failed: isBroken = true
             }
         }
     }
@@ -114,17 +114,20 @@ final class Transport {
         guard isOpen, !isBroken else { return false }
         isBlocked = false
         if pending.isEmpty { return false }
-        let outcome = pending.withBytes { bytes in socket?.send(bytes) }
+        var bytes = ByteBuffer()
+        swap(&bytes, &pending)
+        let outcome = bytes.withBytes { Socket.send($0, to: descriptor) }
+        if case .sent(let count) = outcome { bytes.removeFirst(count) }
+        swap(&bytes, &pending)
         switch outcome {
-        case .sent(let count):
-            pending.removeFirst(count)
+        case .sent:
             isBlocked = !pending.isEmpty
             if endsWhenFlushed, pending.isEmpty { socket?.shutdownWriting() }
             return true
         case .wouldBlock:
             isBlocked = true
             return false
-        case .failed, nil:
+        case .failed:
             isBroken = true
             return false
         }

@@ -52,7 +52,7 @@ struct UpstreamRequest: ~Copyable {
         output.append("X-Request-Id: ")
         output.append(record.id)
         output.append("\r\n")
-        output.append(route.requestEdits.lines)
+        if route.requestEdits.writesLines { output.append(route.requestEdits.lines) }
         if let identity = permit.identity {
             UpstreamRequest.appendClaims(identity, route, to: &output)
         }
@@ -84,6 +84,11 @@ struct UpstreamRequest: ~Copyable {
         _ path: Span<UInt8>, _ query: Span<UInt8>, _ route: RoutePlan,
         to output: inout ByteBuffer
     ) {
+        guard route.rewritesPath else {
+            output.append(path)
+            output.append(query)
+            return
+        }
         output.append(route.addPrefix)
         // The configuration checked that every path of the route begins with the prefix.
         let rest = path.extracting(min(route.stripPrefix.count, path.count)..<path.count)
