@@ -42,10 +42,11 @@ package final class EventLoop {
     private static let toldFirst: UInt64 = 1 &<< 63
 
     /// The monotonic time at which this turn began.
-    package private(set) var now = Instant.now
+    package var now: Instant { turnStart }
     /// Called at the end of each turn, before the loop waits.
     package var endOfTurn: (() -> Void)?
 
+    private var turnStart = Instant.now
     private let epoll: Int32
     /// Owned: `maxEvents` records for `epoll_wait`.
     private let events: UnsafeMutablePointer<epoll_event>
@@ -130,6 +131,11 @@ package final class EventLoop {
         if isEarlier { arm(registration, at: tick) }
     }
 
+    /// Sets or moves the handler's deadline to a number of milliseconds from now.
+    package func setDeadline(_ registration: Registration, inMilliseconds milliseconds: Int64) {
+        setDeadline(registration, turnStart.advanced(byMilliseconds: milliseconds))
+    }
+
     /// Reads once into the loop's buffer and lends the bytes to `body`. The descriptor is open when
     /// this is called; `body` may close it.
     package func receive(
@@ -174,7 +180,7 @@ package final class EventLoop {
     /// One turn. `maxWait` bounds the wait in milliseconds; tests drive loops with it.
     package func turn(maxWait: Int32 = -1) {
         let count = wait(maxWait)
-        now = Instant.now
+        turnStart = Instant.now
         dispatch(count)
         giveTurns()
         tellDeadlines(upTo: now)

@@ -145,7 +145,7 @@ final class Transport {
 
     /// Sets the deadline to a number of milliseconds from now.
     func setDeadline(inMilliseconds milliseconds: Int64) {
-        loop.setDeadline(registration, loop.now.advanced(byMilliseconds: milliseconds))
+        loop.setDeadline(registration, inMilliseconds: milliseconds)
     }
 
     /// Asks for a turn, outside of the call that is running.

@@ -114,9 +114,9 @@ final class Worker {
 
     /// Ends a request: counts it, writes its line, and keeps its record for another one.
     func finish(_ record: RequestRecord, upstream: Endpoint?) {
-        record.outcome.nanoseconds = Instant.now.nanoseconds &- record.startedAt.nanoseconds
         counters.count(record.outcome)
         if isLogging, record.line.hasBegun {
+            record.outcome.nanoseconds = Instant.now.nanoseconds &- record.startedAt.nanoseconds
             let authority = upstream?.authority ?? ""
             record.line.finish(
                 record.outcome, upstream: authority.utf8Span.span, to: &logLines,
