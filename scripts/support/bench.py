@@ -22,7 +22,6 @@ from demo_issuer import Issuer
 BARS = {"bearward public": 0.90, "bearward token": 0.95}
 MAX_SPREAD = 0.06
 CONNECTIONS = 64
-ROTATING_TOKENS = 5000
 # What a real API client sends along; the token comes on top.
 CLIENT_FIELDS = {
     "User-Agent": "orders-client/3.2 (Linux; x86_64)",
@@ -176,14 +175,14 @@ def run(options, folder, owned):
     tokens = pathlib.Path(folder, "tokens")
     tokens.write_text("".join(
         issuer.token("RS256", scope="orders:read", expires_in=43200 + n) + "\n"
-        for n in range(ROTATING_TOKENS)))
+        for n in range(options.tokens)))
     token = issuer.token("RS256", scope="orders:read")
     loads = [
         Load("nginx plain", nginx, "/public/orders/42", folder),
         Load("bearward public", quiet, "/public/orders/42", folder),
         Load("bearward token", quiet, "/orders/42", folder, token=token),
         Load("haproxy plain", haproxy, "/public/orders/42", folder),
-        Load("bearward 5,000 tokens, log", logging, "/orders/42", folder, tokens=tokens),
+        Load(f"bearward {options.tokens} tokens, log", logging, "/orders/42", folder, tokens=tokens),
     ]
     measure(loads, options.rounds, options.requests)
     return report(loads)
@@ -195,6 +194,7 @@ def main():
     parser.add_argument("--binary", required=True, help="the bearward executable")
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--requests", type=int, default=40000, help="at least, per round")
+    parser.add_argument("--tokens", type=int, default=5000, help="how many rotate")
     parser.add_argument("--enforce", action="store_true", help="exit 1 when a bar is not met")
     options = parser.parse_args()
     owned = []

@@ -18,6 +18,8 @@ BAR_FIRST_REQUEST = 8 * MIB
 BAR_IDLE_CONNECTION = 1 * KIB
 # Growth while bodies stream: buffers of both directions and the allocator's slack, not the body.
 BAR_STREAMING = 4 * MIB
+WARM_CONNECTIONS = 64
+SPARE_DESCRIPTORS = 500
 
 
 class StreamingUpstream:
@@ -106,13 +108,17 @@ class Peak:
         self.thread.join()
 
 
-def idle_connections(proxy, wanted):
-    """Opens connections that each did one request and then rest; returns bytes for each."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+def affordable_connections(wanted):
+    """As many as this process and the proxy, which inherits the limit, have descriptors for."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    count = min(wanted, hard - 200)
+    return min(wanted, hard - SPARE_DESCRIPTORS)
+
+
+def idle_connections(proxy, count):
+    """Opens connections that each did one request and then rest; returns bytes for each."""
     # The first connections grow shared buffers once; they are not what an idle one costs.
-    warm = [settled_connection(proxy.port) for _ in range(64)]
+    warm = [settled_connection(proxy.port) for _ in range(WARM_CONNECTIONS)]
     before = proxy.anonymous_bytes()
     held = [settled_connection(proxy.port) for _ in range(count)]
     grown = proxy.anonymous_bytes() - before
@@ -121,7 +127,7 @@ def idle_connections(proxy, wanted):
         connection.close()
     if status != 200:
         sys.exit(f"beside {count} idle connections a request was answered {status}")
-    return grown / count, count
+    return grown / count
 
 
 def settled_connection(port):
@@ -145,19 +151,17 @@ def upload(port, token, size):
 
 
 def slow_reader(port, token, size, pauses):
-    """Reads nothing for a while at first and then in small sips, so that the proxy must hold back."""
+    """Takes small sips at first, so that the proxy must hold back, and then the rest; returns the
+    bytes received, head and body."""
     with socket.create_connection(("127.0.0.1", port), timeout=120) as connection:
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16 * KIB)
-        head = f"GET /orders/{size} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\r\n"
+        head = (f"GET /orders/{size} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n"
+                "Connection: close\r\n\r\n")
         connection.sendall(head.encode())
+        received = 0
         for _ in range(pauses):
             time.sleep(0.05)
-            connection.recv(4 * KIB)
-        received = 0
-        while received < size:
-            more = connection.recv(256 * KIB)
-            if not more:
-                break
+            received += len(connection.recv(4 * KIB))
+        while more := connection.recv(256 * KIB):
             received += len(more)
         return received
 
@@ -179,7 +183,10 @@ class Table:
 def run(options, folder):
     upstream, issuer, table = StreamingUpstream(), Issuer(), Table()
     token = issuer.token("RS256", scope="orders:read")
-    proxy = contenders.bearward(options.binary, folder, upstream.endpoint, issuer)
+    count = affordable_connections(options.connections)
+    # By default the proxy admits half of its descriptors, one in and one out for each client.
+    limits = {"connections": count + 2 * WARM_CONNECTIONS}
+    proxy = contenders.bearward(options.binary, folder, upstream.endpoint, issuer, limits=limits)
     try:
         status = get(proxy.port, "/orders/0", token)
         if status != 200:
@@ -188,7 +195,7 @@ def run(options, folder):
         mib, byte = ("MiB", MIB), ("B", 1)
         table.row("anonymous, after the first verified request", first, mib, BAR_FIRST_REQUEST)
         table.row("resident in total, code included", proxy.resident_bytes(), mib)
-        each, count = idle_connections(proxy, options.connections)
+        each = idle_connections(proxy, count)
         table.row(f"per idle connection, of {count}", each, byte, BAR_IDLE_CONNECTION)
         before = proxy.anonymous_bytes()
         size = options.body * MIB
@@ -200,7 +207,7 @@ def run(options, folder):
         table.row(f"growth during a {options.body} MiB upload", grown, mib, BAR_STREAMING)
         with Peak(proxy) as peak:
             received = slow_reader(proxy.port, token, size, options.pauses)
-        if received < size - options.pauses * 4 * KIB:
+        if received < size:
             sys.exit(f"the slow reader received {received} of {size} bytes")
         grown = max(0, peak.highest - before)
         table.row(f"growth while a slow reader takes {options.body} MiB", grown, mib, BAR_STREAMING)

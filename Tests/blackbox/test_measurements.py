@@ -1,0 +1,30 @@
+"""The measuring scripts work, and the memory bars hold in their short form."""
+
+import os
+import shutil
+import subprocess
+
+import pytest
+from harness.gateway import BINARY, ROOT
+
+
+def run(script, *arguments, timeout):
+    return subprocess.run([ROOT / "scripts" / script, *arguments], capture_output=True, text=True, timeout=timeout,
+                          env={**os.environ, "BEARWARD": str(BINARY)})
+
+
+def test_memory_bars_hold():
+    result = run("memory", "--connections", "1000", "--body", "64", "--enforce", timeout=120)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert result.stdout.count("meets") == 4
+
+
+def test_bench_runs_where_its_tools_are():
+    """Not for its numbers: a debug build on a busy machine says nothing about speed."""
+    path = os.environ["PATH"] + ":/usr/sbin:/sbin"
+    if not all(shutil.which(tool, path=path) for tool in ("nginx", "haproxy", "wrk")):
+        pytest.skip("scripts/install bench brings nginx, haproxy and wrk")
+    result = run("bench", "--rounds", "2", "--requests", "1000", "--tokens", "50", timeout=120)
+    assert result.returncode == 0, result.stdout + result.stderr
+    for name in ("nginx plain", "haproxy plain", "bearward public", "bearward token", "50 tokens"):
+        assert name in result.stdout
