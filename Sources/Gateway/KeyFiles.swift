@@ -64,10 +64,11 @@ final class KeyFiles: EventHandler {
         files[index].fingerprint = fingerprint
         do throws(KeyFileFault) {
             let contents = try read(files[index].path)
-            if contents == files[index].contents { return }
-            let set = try parse(contents)
+            let isKnown = contents == files[index].contents
+            let set = isKnown ? nil : try parse(contents)
             files[index].contents = contents
             files[index].isFaulty = false
+            guard let set else { return }
             take(set, files[index])
         } catch {
             complain(error, index)

@@ -22,6 +22,10 @@ final class TemporaryFolder {
         try Data(text.utf8).write(to: URL(filePath: path(name)), options: .atomic)
     }
 
+    func move(_ name: String, to other: String) throws {
+        try FileManager.default.moveItem(atPath: path(name), toPath: path(other))
+    }
+
     func remove(_ name: String) throws {
         try FileManager.default.removeItem(atPath: path(name))
     }
