@@ -202,6 +202,9 @@ final class Worker {
     }
 
     private func stop() {
+        // The process's end would close what is under way in order, and a response that ends with
+        // its connection would look whole; nor would it get its line in the log.
+        for connection in connections { connection.abort() }
         for pool in pools { pool.closeIdle() }
         loop.stop()
     }
