@@ -61,14 +61,9 @@ private final class MACHandle {
     private static func start(
         _ context: OpaquePointer, _ secret: [UInt8], _ hash: HashFunction
     ) -> Bool {
-        var name = Array(hash.name.utf8CString)
-        return unsafe name.withUnsafeMutableBufferPointer { name in
-            // OpenSSL copies name and key during the call.
-            var parameters = unsafe [
-                OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, name.baseAddress, 0),
-                OSSL_PARAM_construct_end(),
-            ]
-            return unsafe EVP_MAC_init(context, secret, secret.count, &parameters) == 1
+        // OpenSSL copies key and name during the call.
+        unsafe hash.name.withCString { name in
+            unsafe copenssl_hmac_init(context, secret, secret.count, name) == 1
         }
     }
 
