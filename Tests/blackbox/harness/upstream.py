@@ -41,6 +41,10 @@ class Peer:
 
     def __init__(self, sock, number):
         self.sock = sock
+        # What a script sends is on its way at once: Nagle would hold a second message back until the
+        # first one's acknowledgement, and that comes with the next request.
+        if sock.family != socket.AF_UNIX:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.number = number
         self.reader = Reader(sock)
 
