@@ -375,4 +375,91 @@ import Testing
         let tries = try gateway.logLines().map { $0.contains("\"tries\":1") }
         #expect(tries.dropFirst(2).allSatisfy { $0 })
     }
+
+    // MARK: Names
+
+    /// A gateway whose upstream is a name that nobody has resolved yet.
+    private func named(_ settings: String = "") throws -> RunningGateway {
+        try RunningGateway(
+            proxyJSON(
+                upstreams: #"{"up":{"endpoints":["http://up.example:81"]\#(settings)}}"#,
+                routes: """
+                    [{"path":"/**","access":"public","upstream":"up","upstreamHost":"endpoint"}]
+                    """))
+    }
+
+    @Test("Requests wait for a name to be resolved", arguments: [get(), post(5) + "hello"])
+    func waitsForName(_ request: String) throws {
+        let upstream = try ScriptedUpstream()
+        let gateway = try named()
+        let client = try gateway.connect()
+        client.send(request)
+        #expect(!client.hasInput(within: 50))
+        gateway.tellAll(.addresses(upstream: 0, endpoint: 0, [upstream.address]))
+        let connection = try upstream.accept()
+        #expect(connection.readHead().contains("\r\nHost: up.example:81\r\n"))
+        if request.hasPrefix("POST") { #expect(connection.read(5) == "hello") }
+        connection.send(ok())
+        #expect(client.readStatus() == 200)
+    }
+
+    @Test("A name that is not resolved within timeouts.connect is 503, one without address is 502")
+    func unresolved() throws {
+        let gateway = try named(#","timeouts":{"connect":"100ms"}"#)
+        let client = try gateway.connect()
+        client.send(get())
+        #expect(client.readStatus() == 503)
+        client.send(get())
+        #expect(!client.hasInput(within: 20))
+        gateway.tellAll(.addresses(upstream: 0, endpoint: 0, []))
+        #expect(client.readStatus() == 502)
+        client.send(get())
+        #expect(client.readStatus() == 502)
+    }
+
+    @Test("An address that a name loses is used no more, one it keeps keeps its connections")
+    func changedAddresses() throws {
+        let (first, second) = (try ScriptedUpstream(), try ScriptedUpstream())
+        let gateway = try named()
+        gateway.tellAll(.addresses(upstream: 0, endpoint: 0, [first.address]))
+        let (client, other) = (try gateway.connect(), try gateway.connect())
+        client.send(get())
+        let resting = try first.accept()
+        _ = resting.readHead()
+        other.send(get())
+        let busy = try first.accept()
+        _ = busy.readHead()
+        resting.send(ok())
+        #expect(client.readStatus() == 200)
+        gateway.tellAll(.addresses(upstream: 0, endpoint: 0, [first.address]))
+        #expect(client.exchange(over: resting).status == 200)
+        gateway.tellAll(.addresses(upstream: 0, endpoint: 0, [second.address]))
+        #expect(resting.waitForEnd() == .closed)
+        busy.send(ok("late"))
+        #expect(other.readMessage().hasSuffix("late"))
+        #expect(busy.waitForEnd() == .closed)
+        client.send(get())
+        let next = try second.accept()
+        _ = next.readHead()
+        next.send(ok())
+        #expect(client.readStatus() == 200)
+        #expect(try first.acceptIfAny(within: 0) == nil)
+    }
+
+    @Test("What stands behind a response that ends its connection reaches nobody")
+    func extraResponse() throws {
+        let upstream = try ScriptedUpstream()
+        let gateway = try publicGateway(to: upstream)
+        let client = try gateway.connect()
+        client.send(get())
+        let connection = try upstream.accept()
+        _ = connection.readHead()
+        connection.send(ok("right", "Connection: close\r\n") + ok("poison"))
+        #expect(client.readMessage().hasSuffix("right"))
+        client.send(get("/2"))
+        let next = try upstream.accept()
+        _ = next.readHead()
+        next.send(ok("right"))
+        #expect(client.readMessage().hasSuffix("right"))
+    }
 }

@@ -203,8 +203,10 @@ import Testing
         #expect(client.waitForEnd() == .closed)
     }
 
-    @Test("A client that pipelines and does not read is answered in full when it reads")
-    func pipeliningWithoutReading() throws {
+    @Test(
+        "A client that pipelines and does not read is answered in full when it reads",
+        arguments: [false, true])
+    func pipeliningWithoutReading(_ endsItsDirection: Bool) throws {
         let upstream = try ScriptedUpstream()
         let gateway = try publicGateway(
             to: upstream, more: #""limits":{"requestHead":"1KiB","requestFields":10}"#)
@@ -215,11 +217,16 @@ import Testing
         let most = 64 << 20
         let sent = client.flood(block, for: 200, atMost: most)
         #expect(sent < most)
+        if endsItsDirection { client.shutdownWriting() }
         for number in 0..<sent / request.count {
             let status = client.readStatus()
             try #require(status == 400, "answer \(number) of \(sent / request.count)")
         }
-        client.send(Array(request[(sent % request.count)...]))
-        #expect(client.readStatus() == 400)
+        if endsItsDirection {
+            #expect(client.readToEnd() == ("", .closed))
+        } else {
+            client.send(Array(request[(sent % request.count)...]))
+            #expect(client.readStatus() == 400)
+        }
     }
 }
