@@ -1,4 +1,5 @@
 internal import Bytes
+internal import Telemetry
 
 /// The `Date` field (RFC 9110, section 6.6.1), written once a second.
 struct DateField {
@@ -18,32 +19,21 @@ struct DateField {
 
     /// `Sun, 06 Nov 1994 08:49:37 GMT`
     static func text(_ unixSeconds: Int64) -> String {
-        let days = unixSeconds / 86400
-        let rest = Int(unixSeconds % 86400)
-        let (year, month, day) = civil(days)
-        let weekday = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"][Int(days % 7)]
-        let months = [
-            "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-        ]
-        let time = "\(two(rest / 3600)):\(two(rest / 60 % 60)):\(two(rest % 60))"
-        return "\(weekday), \(two(day)) \(months[month - 1]) \(year) \(time) GMT"
+        let (days, time) = unixSeconds.split(by: 86_400)
+        let date = CivilDate(daysSince1970: days)
+        let weekday = weekdays[Int(days.split(by: 7).rest)]
+        let clock = "\(two(time / 3600)):\(two(time / 60 % 60)):\(two(time % 60))"
+        return
+            "\(weekday), \(two(date.day)) \(months[Int(date.month) - 1]) \(date.year) \(clock) GMT"
     }
 
-    private static func two(_ number: Int) -> String {
+    /// 1 January 1970 was a Thursday.
+    private static let weekdays = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"]
+    private static let months = [
+        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+    ]
+
+    private static func two(_ number: Int64) -> String {
         number < 10 ? "0\(number)" : "\(number)"
-    }
-
-    /// Days since 1970 as a date of the Gregorian calendar, by eras of 400 years.
-    private static func civil(_ days: Int64) -> (year: Int, month: Int, day: Int) {
-        let shifted = Int(days) + 719_468
-        let era = shifted / 146_097
-        let dayOfEra = shifted % 146_097
-        let yearOfEra =
-            (dayOfEra - dayOfEra / 1460 + dayOfEra / 36524 - dayOfEra / 146_096) / 365
-        let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
-        let shiftedMonth = (5 * dayOfYear + 2) / 153
-        let day = dayOfYear - (153 * shiftedMonth + 2) / 5 + 1
-        let month = shiftedMonth < 10 ? shiftedMonth + 3 : shiftedMonth - 9
-        return (yearOfEra + era * 400 + (month <= 2 ? 1 : 0), month, day)
     }
 }

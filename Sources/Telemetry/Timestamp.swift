@@ -15,7 +15,7 @@ package struct Timestamp: Sendable {
     /// format cannot tell, as the nearest that it can.
     package mutating func append(unixMilliseconds: Int64, to output: inout ByteBuffer) {
         let time = min(max(unixMilliseconds, -62_167_219_200_000), 253_402_300_799_999)
-        let (second, milliseconds) = split(time, by: 1000)
+        let (second, milliseconds) = time.split(by: 1000)
         if second != self.second { set(second) }
         put(milliseconds, at: 20, digits: 3)
         output.append(text.span)
@@ -23,7 +23,7 @@ package struct Timestamp: Sendable {
 
     private mutating func set(_ second: Int64) {
         self.second = second
-        let (days, time) = split(second, by: 86_400)
+        let (days, time) = second.split(by: 86_400)
         setDate(days)
         text[10] = UInt8(ascii: "T")
         put(time / 3600, at: 11, digits: 2)
@@ -35,25 +35,13 @@ package struct Timestamp: Sendable {
         text[23] = UInt8(ascii: "Z")
     }
 
-    /// The proleptic Gregorian date (Howard Hinnant's `civil_from_days`): years begin in March, so
-    /// the leap day is the last, and 400 of them, 146,097 days, repeat.
     private mutating func setDate(_ daysSince1970: Int64) {
-        let (era, day) = split(daysSince1970 &+ 719_468, by: 146_097)
-        let yearOfEra = (day - day / 1460 + day / 36_524 - day / 146_096) / 365
-        let dayOfYear = day - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
-        let month = (5 * dayOfYear + 2) / 153
-        let year = yearOfEra + era * 400 + (month >= 10 ? 1 : 0)
-        put(year, at: 0, digits: 4)
+        let date = CivilDate(daysSince1970: daysSince1970)
+        put(date.year, at: 0, digits: 4)
         text[4] = UInt8(ascii: "-")
-        put(month < 10 ? month + 3 : month - 9, at: 5, digits: 2)
+        put(date.month, at: 5, digits: 2)
         text[7] = UInt8(ascii: "-")
-        put(dayOfYear - (153 * month + 2) / 5 + 1, at: 8, digits: 2)
-    }
-
-    /// Division rounded down, with a rest that is not negative.
-    private func split(_ value: Int64, by divisor: Int64) -> (quotient: Int64, rest: Int64) {
-        let rest = (value % divisor + divisor) % divisor
-        return ((value - rest) / divisor, rest)
+        put(date.day, at: 8, digits: 2)
     }
 
     private mutating func put(_ value: Int64, at start: Int, digits: Int) {
