@@ -1,5 +1,5 @@
-/// A loop's handlers, each with its generation and deadline, behind one pointer: reading a field of one
-/// costs a bounds check, where an array in a class pays an exclusivity check as well (6 % of a
+/// A loop's handlers, each with its generation and deadline, behind one pointer: reading a field of
+/// one costs a bounds check, where an array in a class pays an exclusivity check as well (6 % of a
 /// request's user time).
 @safe
 final class SlotTable {
@@ -43,7 +43,8 @@ final class SlotTable {
         return with(registration) { $0.handler }
     }
 
-    /// Lends the place of a current registration to `body`, which touches nothing else of the table.
+    /// Lends the place of a current registration to `body`, which touches nothing else of the
+    /// table.
     @inline(__always)
     func with<Result>(_ registration: Registration, _ body: (inout Slot) -> Result) -> Result {
         let slot = Int(registration.slot)
