@@ -4,7 +4,8 @@ internal import Synchronization
 /// The access log's lines on their way from the workers to a file or the standard output.
 ///
 /// A worker only copies its lines into a bounded queue; one thread writes them. A disk that is slow
-/// or full, or a reader that does not read, costs lines, which are counted, and never a request.
+/// or full, or a reader that does not read, costs lines and never a request; those that found no
+/// room in the queue are counted.
 final class AccessLog: Sendable {
     /// Where lines go.
     enum Target: Sendable {

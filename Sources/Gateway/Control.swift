@@ -10,7 +10,16 @@ final class Control: EventHandler {
         case workerEnded
         case workerFailed(SystemError)
         case addresses(upstream: Int, endpoint: Int, [SocketAddress])
+        case accessLogEnded
     }
+
+    /// What the timer stands for, as the server ends.
+    private enum Ending {
+        case drain, accessLog
+    }
+
+    /// Milliseconds given to whoever takes the access log's last lines.
+    private static let accessLogMilliseconds: Int64 = 2000
 
     private let configuration: Configuration
     private let context: WorkerContext
@@ -20,7 +29,8 @@ final class Control: EventHandler {
     private var workersLeft: Int
     private var failure: SystemError?
     private var isDraining = false
-    private var drainTimer = Registration.none
+    private var timer = Registration.none
+    private var ending = Ending.drain
 
     init(
         _ configuration: Configuration, context: WorkerContext, logger: Logger
@@ -43,7 +53,7 @@ final class Control: EventHandler {
             tellAll(.keys(issuer: issuer, set))
         }
         keyFiles.start()
-        let logThread = try startAccessLog()
+        try startAccessLog()
         try startResolution()
         let workers = try WorkerThreads.start(sockets, context) { [mailbox] failure in
             mailbox.post(failure.map { .workerFailed($0) } ?? .workerEnded)
@@ -53,8 +63,7 @@ final class Control: EventHandler {
         }
         loop.run()
         workers.join()
-        context.accessLog?.end()
-        logThread.join()
+        endAccessLog()
         withExtendedLifetime((signals, reader, keyFiles)) {}
         if let failure { throw failure }
     }
@@ -62,8 +71,14 @@ final class Control: EventHandler {
     func ready(_ readiness: Readiness) {}
 
     func deadlineReached() {
-        logger.warning("drain timed out: open connections are closed")
-        tellAll(.stop)
+        switch ending {
+        case .drain:
+            logger.warning("drain timed out: open connections are closed")
+            tellAll(.stop)
+        case .accessLog:
+            logger.warning("the access log's last lines were not taken in time")
+            loop.stop()
+        }
     }
 
     private func take(_ signal: Signals.Signal) {
@@ -81,9 +96,13 @@ final class Control: EventHandler {
         isDraining = true
         logger.info("draining")
         tellAll(.drain)
-        drainTimer = loop.addTimer(handler: self)
-        loop.setDeadline(
-            drainTimer, loop.now.advanced(byMilliseconds: context.settings.timeouts.drain))
+        setTimer(.drain, milliseconds: context.settings.timeouts.drain)
+    }
+
+    private func setTimer(_ ending: Ending, milliseconds: Int64) {
+        self.ending = ending
+        if timer == .none { timer = loop.addTimer(handler: self) }
+        loop.setDeadline(timer, Instant.now.advanced(byMilliseconds: milliseconds))
     }
 
     private func take(_ message: Message) {
@@ -91,6 +110,7 @@ final class Control: EventHandler {
         case .addresses(let upstream, let endpoint, let addresses):
             tellAll(.addresses(upstream: upstream, endpoint: endpoint, addresses))
             return
+        case .accessLogEnded: return loop.stop()
         case .workerFailed(let error):
             failure = error
             tellAll(.stop)
@@ -113,10 +133,10 @@ final class Control: EventHandler {
         }
     }
 
-    private func startAccessLog() throws(SystemError) -> LogThread {
-        guard let log = context.accessLog else { return LogThread(thread: nil) }
-        let logger = self.logger
-        let thread = try Thread.start(name: "access-log") {
+    private func startAccessLog() throws(SystemError) {
+        guard let log = context.accessLog else { return }
+        let (logger, mailbox) = (self.logger, self.mailbox)
+        _ = try Thread.start(name: "access-log") {
             do throws(SystemError) {
                 try log.write { error in
                     logger.error("access log cannot be written", metadata: ["error": "\(error)"])
@@ -124,8 +144,17 @@ final class Control: EventHandler {
             } catch {
                 logger.error("access log cannot be written", metadata: ["error": "\(error)"])
             }
+            mailbox.post(.accessLogEnded)
         }
-        return LogThread(thread: thread)
+    }
+
+    /// Lets the last lines be written, but not for ever: the process ends even where the log goes
+    /// to a pipe that nobody reads.
+    private func endAccessLog() {
+        guard let log = context.accessLog else { return }
+        log.end()
+        setTimer(.accessLog, milliseconds: Control.accessLogMilliseconds)
+        loop.run()
     }
 
     /// Names are asked for in a thread that ends with the process: a query cannot be interrupted.
@@ -144,14 +173,5 @@ final class Control: EventHandler {
             resolution.start()
             loop.run()
         }
-    }
-}
-
-/// The access log's thread, where there is one.
-private struct LogThread: ~Copyable {
-    var thread: Thread?
-
-    consuming func join() {
-        thread?.join()
     }
 }

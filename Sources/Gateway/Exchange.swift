@@ -210,7 +210,11 @@ final class Exchange {
     }
 
     func upstreamTookBytes() {
-        if isUpstreamReady { resumeDownstream() }
+        if isUpstreamReady { return resumeDownstream() }
+        // Slow, but moving.
+        if !isRequestComplete, case .http1(let connection) = downstream {
+            connection.bodyProgressed()
+        }
     }
 
     /// Passes on a 100 (Continue), 103 (Early Hints) or another interim response.

@@ -137,9 +137,9 @@ enum Failure: Error, Equatable {
 
     private static func status(of fault: UpstreamFault) -> Int {
         switch fault {
-        case .unresolved, .unreachable, .closed, .invalid, .unexpectedUpgrade: 502
+        case .unreachable, .closed, .invalid, .unexpectedUpgrade: 502
         case .connectTimeout, .responseTimeout, .bodyStalled, .streamSilent: 504
-        case .noSlot: 503
+        case .unresolved, .noSlot: 503
         }
     }
 

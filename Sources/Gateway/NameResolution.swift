@@ -5,7 +5,7 @@ internal import Logging
 /// Keeps the addresses of upstream names up to date, in a thread of its own since asking may block.
 ///
 /// A name that does not resolve keeps the addresses it had: they may still work. One that never
-/// did has none, and its requests are answered 502.
+/// did has none, and its requests are answered 503.
 final class NameResolution: EventHandler {
     private struct Name {
         let upstream: Int

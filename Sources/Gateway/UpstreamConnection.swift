@@ -1,6 +1,7 @@
 internal import Bytes
 internal import EventLoop
 internal import HTTP
+internal import Telemetry
 
 /// One HTTP/1.1 connection to an endpoint: carries one exchange at a time, rests in the pool
 /// between them.
@@ -338,7 +339,10 @@ final class UpstreamConnection: EventHandler {
     private func fail(_ fault: UpstreamFault) {
         let failed = exchange
         exchange = nil
-        if state == .connecting { endpoint.failedToConnect(now: worker.loop.now) }
+        if state == .connecting {
+            endpoint.failedToConnect(now: worker.loop.now)
+            worker.counters.upstreamConnectFailures += 1
+        }
         close()
         failed?.upstreamFailed(fault, from: self)
     }

@@ -175,6 +175,7 @@ final class UpstreamPool {
             settings.slots?.giveBack()
             if error.isOutOfDescriptors { throw .noSlot }
             endpoint.failedToConnect(now: worker.loop.now)
+            worker.counters.upstreamConnectFailures += 1
             throw .unreachable(error)
         }
     }

@@ -80,7 +80,7 @@ import Testing
         Row(failure: .bodyTooLarge, status: 413, reason: .tooLarge),
         Row(failure: .headTimeout, status: 408, reason: .requestTimeout),
         Row(failure: .bodyTimeout, status: 408, reason: .requestTimeout),
-        upstream(.unresolved, 502, .upstreamUnreachable),
+        upstream(.unresolved, 503, .upstreamUnreachable),
         upstream(.unreachable(broken), 502, .upstreamUnreachable),
         upstream(.connectTimeout, 504, .upstreamTimeout), upstream(.noSlot, 503, .overloaded),
         upstream(.closed, 502, .upstreamIncomplete),
