@@ -1,9 +1,11 @@
 """Where messages begin and end: HOSTILE rows 22 to 25."""
 
+import threading
+
 import pytest
 from harness.client import Closed, request_bytes
 from harness.tokens import mint
-from harness.upstream import Close
+from harness.upstream import Close, answer
 
 HEAD = "POST /public/x HTTP/1.1\r\nHost: api.test\r\n"
 SMUGGLED = b"GET /public/smuggled HTTP/1.1\r\nHost: api.test\r\n\r\n"
@@ -187,7 +189,6 @@ def test_a_request_in_two_pieces_is_the_same_request(proxy, cut):
 def test_a_request_byte_by_byte_is_the_same_request(proxy):
     data = post("Transfer-Encoding: chunked", body=b"5\r\nhello\r\n0\r\n\r\n")
     with proxy.connect() as connection:
-        connection.sock.setsockopt(6, 1, 1)  # TCP_NODELAY
         for byte in data:
             connection.send(bytes([byte]))
         assert connection.response().status == 200
@@ -416,13 +417,23 @@ def test_bytes_after_a_response_never_reach_another_client(proxy):
         assert proxy.get("/public/second").body == b"mine"
 
 
-def test_response_before_any_request_never_reaches_a_client(proxy):
-    """An upstream that speaks on an idle connection loses it."""
-    assert proxy.get("/public/warm").status == 200
-    for peer in list(proxy.upstream.peers):
-        peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison")
+@pytest.mark.parametrize("pause", [0, 0.05], ids=["at once", "after a pause"])
+@pytest.mark.parametrize("served", [1, 2, 3, 4])
+def test_response_before_any_request_never_reaches_a_client(own, served, pause):
+    """An upstream that speaks on an idle connection loses it, however often that one has served.
+    Otherwise each later answer on it would go to the request after its own."""
+    proxy = own()
     for _ in range(5):
-        assert proxy.get("/public/x").body == b"ok"
+        for _ in range(served):
+            assert proxy.get("/public/warm").body == b"ok"
+        for peer in list(proxy.upstream.peers):
+            peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison")
+        threading.Event().wait(pause)
+        for number in range(3):
+            body = f"answer {number}".encode()
+            proxy.upstream.answers(answer(body=body))
+            assert proxy.get("/public/x").body == body
+        proxy.upstream.reset()
 
 
 @pytest.mark.parametrize("line", [b"X-A: b\r\n c", b"X-A: b\r\n\tc"])

@@ -1,12 +1,10 @@
 """Good tokens pass: every algorithm, minted by joserfc, and the liberties that RFC 7519 allows."""
 
-
 import pytest
 from harness import tokens
 from harness.tokens import AUDIENCE, DROP, OTHER_ISSUER, SECRET, SECRET_ISSUER, keys, mint
 from joserfc import jwt
 from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
-
 
 FOREIGN = [*((alg, None) for alg in tokens.ASYMMETRIC), ("EdDSA", "Ed448")]
 

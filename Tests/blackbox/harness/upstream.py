@@ -114,6 +114,10 @@ class Upstream:
             except OSError:
                 return
             sock.settimeout(60)
+            if sock.family == socket.AF_INET:
+                # Else Nagle holds a second write back until the proxy's next request acknowledges
+                # the first, and bytes meant to come before that request come after it.
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             with self.changed:
                 self.connections += 1
                 peer = Peer(sock, self.connections)
