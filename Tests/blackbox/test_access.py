@@ -31,7 +31,8 @@ def test_scope_is_found_in_every_configured_claim(proxy, changes):
 @pytest.mark.parametrize("scope", [
     "orders", "orders:rea", "orders:read2", "xorders:read", "orders:reader", "ORDERS:READ",
     "Orders:Read", "orders:read,orders:write", "a,orders:read", "a\torders:read", "orders:read\t",
-    f"a{NBSP}orders:read", f"orders:read{NBSP}", "a\norders:read", "a\rorders:read", "a\u2028orders:read",
+    f"a{NBSP}orders:read", f"orders:read{NBSP}", "a\norders:read", "a\rorders:read",
+    "a\u2028orders:read",
     "a;orders:read", "a|orders:read", "a+orders:read", "orders:read\0", "\0orders:read", "orders:*",
     "*", "", " ", "orders:read%20", "a%20orders:read", "orders:r\u200bead", "\ufefforders:read",
     "ｏrders:read", "orders\uff1aread", "orders:read\u0301", ["orders:read "], [" orders:read"],
@@ -89,7 +90,8 @@ GRANTED = {
     "two": [{"tenant": "acme", "level": 3}],
 }
 FORBIDDEN = {
-    "scalar": [{}, {"tenant": "Acme"}, {"tenant": "acme "}, {"tenant": "acme2"}, {"tenant": ["acme"]},
+    "scalar": [{}, {"tenant": "Acme"}, {"tenant": "acme "}, {"tenant": "acme2"},
+               {"tenant": ["acme"]},
                {"tenant": None}, {"tenant": {"acme": True}}, {"tenant": True}, {"tenant": ""}],
     "number": [{"level": "3"}, {"level": 4}, {"level": 3.0000001}, {"level": True}, {"level": [3]},
                {"level": None}, {"level": 1e308}, {"level": -3}],
@@ -97,19 +99,22 @@ FORBIDDEN = {
     "equals": [{"tenant": "acm"}, {"tenant": ["acme"]}, {}],
     "in": [{"tenant": "7"}, {"tenant": "acm"}, {"tenant": ["acme"]}, {"tenant": None}, {},
            {"tenant": "acme,umbrella"}, {"tenant": "acme umbrella"}],
-    "contains": [{"groups": "staff"}, {"groups": "a staff"}, {"groups": ["staffers"]}, {"groups": []},
+    "contains": [{"groups": "staff"}, {"groups": "a staff"}, {"groups": ["staffers"]},
+                 {"groups": []},
                  {"groups": [["staff"]]}, {"groups": {"staff": True}}, {"groups": None}, {},
                  {"groups": ["Staff"]}],
     "contains-number": [{"groups": ["1"]}, {"groups": [True]}, {"groups": 1}, {"groups": [10]}],
     "present": [{}, {"tenant": None}],
     "absent": [{"banned": True}, {"banned": False}, {"banned": ""}, {"banned": 0}, {"banned": []}],
-    "pointer": [{"realm_access": {"roles": "admin"}}, {"realm_access": {"roles": ["administrator"]}},
+    "pointer": [{"realm_access": {"roles": "admin"}},
+                {"realm_access": {"roles": ["administrator"]}},
                 {"/realm_access/roles": ["admin"]}, {"realm_access/roles": ["admin"]},
                 {"realm_access": ["admin"]}, {"realm_access": None}, {"roles": ["admin"]}, {}],
     "pointer-escape": [{"a": {"b": {"m~n": "x"}}}, {"a~1b": {"m~0n": "x"}}, {"/a~1b/m~0n": "x"}],
     "pointer-index": [{"groups": ["x", "staff"]}, {"groups": []}, {"groups": "staff"},
                       {"groups": {"00": "staff"}}, {"groups": {"1": "staff"}}],
-    "url": [{"http://example.com/is_root": False}, {"http:": {"": {"example.com": {"is_root": True}}}},
+    "url": [{"http://example.com/is_root": False},
+            {"http:": {"": {"example.com": {"is_root": True}}}},
             {"is_root": True}, {"http://example.com/is_root": "true"}],
     "two": [{"tenant": "acme"}, {"level": 3}, {"tenant": "acme", "level": 2}, {}],
 }
@@ -256,7 +261,8 @@ def test_array_claim_is_joined_by_commas(proxy, value, expected):
 
 
 @pytest.mark.parametrize("text, expected", [
-    ("3", "3"), ("3.0", "3.0"), ("1e2", "1e2"), ("-0", "-0"), ("12345678901234567890", "12345678901234567890"),
+    ("3", "3"), ("3.0", "3.0"), ("1e2", "1e2"), ("-0", "-0"),
+    ("12345678901234567890", "12345678901234567890"),
     ("true", "true"), ("false", "false"), ("0", "0"), ('"0"', "0")])
 def test_scalar_claim_is_sent_as_written(proxy, text, expected):
     payload = json.dumps(claims())[:-1] + f',"any":{text}}}'
@@ -264,7 +270,8 @@ def test_scalar_claim_is_sent_as_written(proxy, text, expected):
     assert proxy.upstream.request().get("X-Any") == expected
 
 
-@pytest.mark.parametrize("value", [{"a": 1}, {}, [], None, "", [["a"]], [{"a": 1}], ["a", ["b"]], DROP],
+@pytest.mark.parametrize("value", [{"a": 1}, {}, [], None, "", [["a"]], [{"a": 1}], ["a", ["b"]],
+                                   DROP],
                          ids=lambda value: "absent" if value is DROP else json.dumps(value))
 def test_claim_that_is_no_scalar_sends_no_header(proxy, value):
     fields = {"X-Any": "spoofed"}

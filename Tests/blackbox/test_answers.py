@@ -34,25 +34,38 @@ def cases():
     two = [("Authorization", f"Bearer {mint()}")] * 2
     return {
         "no token": (get("/token/x"), 401, "no_token", REALM.__eq__),
-        "other scheme": (get("/token/x", fields={"Authorization": "Basic eDp5"}), 401, "no_token", REALM.__eq__),
+        "other scheme": (get("/token/x", fields={"Authorization": "Basic eDp5"}), 401, "no_token",
+                         REALM.__eq__),
         "two tokens": (get("/token/x", fields=two), 400, "bad_authorization", malformed),
-        "empty bearer": (get("/token/x", fields={"Authorization": "Bearer "}), 400, "bad_authorization", malformed),
+        "empty bearer": (get("/token/x", fields={"Authorization": "Bearer "}), 400,
+                         "bad_authorization", malformed),
         "bearer with a space inside": (
-            get("/token/x", fields={"Authorization": "Bearer a b"}), 400, "bad_authorization", malformed),
+            get("/token/x", fields={"Authorization": "Bearer a b"}), 400, "bad_authorization",
+            malformed),
         "expired": (get("/token/x", token=mint(exp=1000)), 401, "expired", invalid),
-        "not yet valid": (get("/token/x", token=mint(nbf=4_000_000_000)), 401, "not_yet_valid", invalid),
-        "unknown issuer": (get("/token/x", token=mint(iss="https://evil.test/")), 401, "unknown_issuer", invalid),
+        "not yet valid": (get("/token/x", token=mint(nbf=4_000_000_000)), 401, "not_yet_valid",
+                          invalid),
+        "unknown issuer": (get("/token/x", token=mint(iss="https://evil.test/")), 401,
+                           "unknown_issuer", invalid),
         "wrong audience": (get("/token/x", token=mint(aud="x")), 401, "wrong_audience", invalid),
-        "unknown key": (get("/token/x", token=mint(header={"kid": "x"})), 401, "unknown_key", invalid),
-        "forged": (get("/token/x", token=mint(key=stranger, header={"kid": "rsa-1"})), 401, "bad_signature", invalid),
-        "wrong type": (get("/token/x", token=mint(header={"typ": "dpop+jwt"})), 401, "wrong_type", invalid),
-        "algorithm none": (get("/token/x", token=mint(header={"alg": "none"}, alg="RS256")), 401, "bad_algorithm", invalid),
+        "unknown key": (get("/token/x", token=mint(header={"kid": "x"})), 401, "unknown_key",
+                        invalid),
+        "forged": (get("/token/x", token=mint(key=stranger, header={"kid": "rsa-1"})), 401,
+                   "bad_signature", invalid),
+        "wrong type": (get("/token/x", token=mint(header={"typ": "dpop+jwt"})), 401, "wrong_type",
+                       invalid),
+        "algorithm none": (get("/token/x", token=mint(header={"alg": "none"}, alg="RS256")), 401,
+                           "bad_algorithm", invalid),
         "missing exp": (get("/token/x", token=mint(exp=DROP)), 401, "missing_claim", invalid),
         "broken json": (get("/token/x", token=mint("{")), 401, "bad_token", invalid),
-        "scope": (get("/orders/1", token=mint(scope="x")), 403, "insufficient_scope", scope("orders:read")),
-        "scope all": (get("/all/x", token=mint(scope="a")), 403, "insufficient_scope", scope("a b")),
-        "scope any": (get("/any/x", token=mint(scope="a")), 403, "insufficient_scope", scope("x y")),
-        "scope all and any": (get("/mixed/x", token=mint(scope="x")), 403, "insufficient_scope", scope("a x y")),
+        "scope": (get("/orders/1", token=mint(scope="x")), 403, "insufficient_scope",
+                  scope("orders:read")),
+        "scope all": (get("/all/x", token=mint(scope="a")), 403, "insufficient_scope",
+                      scope("a b")),
+        "scope any": (get("/any/x", token=mint(scope="a")), 403, "insufficient_scope",
+                      scope("x y")),
+        "scope all and any": (get("/mixed/x", token=mint(scope="x")), 403, "insufficient_scope",
+                              scope("a x y")),
         "claim": (get("/claims/scalar", token=mint()), 403, "claim_mismatch", no_scope),
         "no route": (get("/nothing"), 404, "no_route", None),
         "method": (request_bytes("POST", "/get-only"), 405, "method_not_allowed", None),
@@ -116,7 +129,8 @@ def test_no_secret_is_told(proxy, case):
         assert secret not in response.raw_head + response.body
 
 
-@pytest.mark.parametrize("accept", ["text/plain", "text/plain, image/*", "text/plain;q=0.9", "Text/Plain"])
+@pytest.mark.parametrize("accept", ["text/plain", "text/plain, image/*", "text/plain;q=0.9",
+                                    "Text/Plain"])
 @pytest.mark.parametrize("case", ["no token", "scope", "no route"])
 def test_plain_text_where_that_is_all_the_client_takes(proxy, case, accept):
     data, status, _, _ = cases()[case]
@@ -127,8 +141,10 @@ def test_plain_text_where_that_is_all_the_client_takes(proxy, case, accept):
     assert response.body and not response.body.startswith(b"{")
 
 
-@pytest.mark.parametrize("accept", ["*/*", "application/json", "application/problem+json", "text/plain, */*",
-                                    "text/html,application/xhtml+xml,*/*;q=0.8", "application/*", "", "garbage;;;",
+@pytest.mark.parametrize("accept", ["*/*", "application/json", "application/problem+json",
+                                    "text/plain, */*",
+                                    "text/html,application/xhtml+xml,*/*;q=0.8", "application/*",
+                                    "", "garbage;;;",
                                     "text/plain, application/problem+json"])
 def test_problem_document_for_everyone_else(proxy, accept):
     response = proxy.get("/token/x", fields={"Accept": accept})
@@ -136,8 +152,10 @@ def test_problem_document_for_everyone_else(proxy, accept):
 
 
 @pytest.mark.parametrize("case, code", [
-    ("no token", "16"), ("expired", "16"), ("forged", "16"), ("scope", "7"), ("claim", "7"), ("unreachable", "14")])
-@pytest.mark.parametrize("kind", ["application/grpc", "application/grpc+proto", "application/grpc;x=y"])
+    ("no token", "16"), ("expired", "16"), ("forged", "16"), ("scope", "7"), ("claim", "7"),
+    ("unreachable", "14")])
+@pytest.mark.parametrize("kind", ["application/grpc", "application/grpc+proto",
+                                  "application/grpc;x=y"])
 def test_grpc_callers_are_answered_in_their_form(proxy, case, code, kind):
     """Trailers-only: status 200 and grpc-status among the header fields, without a body."""
     data = cases()[case][0].replace(
@@ -174,7 +192,8 @@ def test_refusal_of_head_has_no_body(proxy):
 
 
 @pytest.mark.parametrize("identifier, kept", [
-    ("abc", True), ("A.b_c-9", True), ("x" * 128, True), ("x" * 129, False), ("a b", False), ("a,b", False),
+    ("abc", True), ("A.b_c-9", True), ("x" * 128, True), ("x" * 129, False), ("a b", False),
+    ("a,b", False),
     ("a/b", False), ("é", False), ("", False), ("a\"b", False), ("<script>", False)])
 def test_request_id_is_kept_or_made(proxy, identifier, kept):
     fields = {"X-Request-Id": identifier}

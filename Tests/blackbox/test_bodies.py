@@ -54,10 +54,12 @@ def test_content_length_download(proxy, size):
     assert response.body == body and response.get("Content-Length") == str(size)
 
 
-@pytest.mark.parametrize("size, piece", [(0, 1), (10, 3), (5_000, 1), (200_000, 4096), (3_000_000, 70_000)])
+@pytest.mark.parametrize("size, piece", [(0, 1), (10, 3), (5_000, 1), (200_000, 4096),
+                                         (3_000_000, 70_000)])
 def test_chunked_download(proxy, size, piece):
     body = content(size)
-    proxy.upstream.answers(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunked(body, piece))
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    proxy.upstream.answers(head + chunked(body, piece))
     with proxy.connect() as connection:
         for _ in range(2):
             connection.send(request_bytes("GET", "/public/x"))
@@ -84,7 +86,8 @@ def test_until_close_body_for_an_http_1_0_client(proxy):
 
 def test_chunked_body_for_an_http_1_0_client_is_unframed(proxy):
     """RFC 9112 §6.1: chunked must not go to an HTTP/1.0 recipient."""
-    proxy.upstream.answers(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunked(b"x" * 5000, 999))
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    proxy.upstream.answers(head + chunked(b"x" * 5000, 999))
     with proxy.connect() as connection:
         connection.send(b"GET /public/x HTTP/1.0\r\nHost: api.test\r\n\r\n")
         response = connection.response()
@@ -92,7 +95,8 @@ def test_chunked_body_for_an_http_1_0_client_is_unframed(proxy):
         assert connection.is_closed()
 
 
-@pytest.mark.parametrize("connection_field, stays", [(None, False), ("keep-alive", True), ("close", False)])
+@pytest.mark.parametrize("connection_field, stays",
+                         [(None, False), ("keep-alive", True), ("close", False)])
 def test_http_1_0_client_keeps_its_connection_only_when_it_asks(proxy, connection_field, stays):
     line = f"Connection: {connection_field}\r\n" if connection_field else ""
     data = f"GET /public/x HTTP/1.0\r\nHost: api.test\r\n{line}\r\n".encode()
@@ -168,7 +172,8 @@ def test_status_without_a_body(proxy, status, head):
 
 
 # Interim responses.
-@pytest.mark.parametrize("interim", ["103 Early Hints", "102 Processing", "199 Whatever", "103 Early Hints*3"])
+@pytest.mark.parametrize("interim", ["103 Early Hints", "102 Processing", "199 Whatever",
+                                     "103 Early Hints*3"])
 def test_interim_responses_pass(proxy, interim):
     """RFC 9110 §15.2: a proxy forwards 1xx unless it asked for it itself."""
     line, _, times = interim.partition("*")
@@ -278,7 +283,8 @@ def test_request_trailers_pass(proxy):
 
 
 def test_response_trailers_pass(proxy):
-    proxy.upstream.answers(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n"
+    proxy.upstream.answers(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n"
+                           b"\r\n"
                            b"5;x=y\r\nhello\r\n0\r\nX-Sum: abc\r\n\r\n")
     response = proxy.get("/public/x", fields={"TE": "trailers", "Connection": "TE"})
     assert response.body == b"hello" and response.trailers.get("X-Sum") == "abc"
@@ -289,7 +295,8 @@ def test_response_is_streamed_as_it_comes(proxy):
     go = threading.Event()
 
     def script(request, peer):
-        peer.send(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
+        peer.send(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: "
+                  b"chunked\r\n\r\n")
         peer.send(b"5\r\nfirst\r\n")
         go.wait(10)
         peer.send(b"6\r\nsecond\r\n0\r\n\r\n")
@@ -315,7 +322,8 @@ def test_request_is_streamed_as_it_comes(proxy):
     proxy.upstream.early = True
     proxy.upstream.script = script
     with proxy.connect() as connection:
-        connection.send(b"POST /public/x HTTP/1.1\r\nHost: api.test\r\nContent-Length: 10\r\n\r\nfirst")
+        connection.send(b"POST /public/x HTTP/1.1\r\nHost: api.test\r\nContent-Length: 10\r\n\r\n"
+                        b"first")
         assert seen.wait(5), "the first half waited for the second"
         connection.send(b"other")
         assert connection.response().status == 200
@@ -326,7 +334,8 @@ def test_early_response_while_the_body_is_still_sent(proxy):
     proxy.upstream.early = True
     proxy.upstream.script = lambda request, peer: Close(answer("403 Forbidden", b"stop"))
     with proxy.connect() as connection:
-        connection.send(b"POST /public/x HTTP/1.1\r\nHost: api.test\r\nContent-Length: 100000\r\n\r\n" + b"x" * 1000)
+        connection.send(b"POST /public/x HTTP/1.1\r\nHost: api.test\r\nContent-Length: 100000\r\n"
+                        b"\r\n" + b"x" * 1000)
         response = connection.response()
         assert (response.status, response.body) == (403, b"stop")
 
@@ -339,7 +348,8 @@ def test_early_response_then_the_rest_then_another_request(proxy):
     proxy.upstream.early = True
     proxy.upstream.script = script
     with proxy.connect() as connection:
-        connection.send(b"POST /public/x HTTP/1.1\r\nHost: api.test\r\nContent-Length: 2000\r\n\r\n" + b"x" * 1000)
+        connection.send(request_bytes("POST", "/public/x", fields={"Content-Length": "2000"}))
+        connection.send(b"x" * 1000)
         assert connection.response().status == 403
         connection.send(b"y" * 1000)
         connection.send(request_bytes("GET", "/public/next"))
@@ -386,7 +396,8 @@ def test_half_closed_client_gets_a_slow_answer(proxy):
 
 
 @pytest.mark.parametrize("data", [
-    b"GET", b"GET /public/x HTTP/1.1\r\nHost: api", request_bytes("POST", "/public/x", body=b"12345")[:-2],
+    b"GET", b"GET /public/x HTTP/1.1\r\nHost: api",
+    request_bytes("POST", "/public/x", body=b"12345")[:-2],
     CHUNKED_POST + b"\r\n5\r\nhel", CHUNKED_POST + b"\r\n5\r\nhello\r\n", CHUNKED_POST + b"\r\n"])
 @pytest.mark.parametrize("reset", [False, True], ids=["fin", "rst"])
 def test_client_that_leaves_mid_request_never_completes_it(proxy, data, reset):
@@ -474,7 +485,7 @@ def test_upload_and_download_run_at_once(proxy):
     proxy.upstream.script = script
     body = content(total)
     with proxy.connect(timeout=30) as connection:
-        head = f"POST /public/x HTTP/1.1\r\nHost: api.test\r\nContent-Length: {total}\r\n\r\n".encode()
+        head = request_bytes("POST", "/public/x", fields={"Content-Length": str(total)})
         sender = threading.Thread(target=connection.send, args=(head + body,), daemon=True)
         sender.start()
         response = connection.response()
@@ -507,7 +518,8 @@ def test_memory_stays_flat_under_a_large_upload_and_a_slow_reader(proxy):
     proxy.upstream.early = True
     proxy.upstream.script = upload_script
     with proxy.connect(timeout=60) as connection:
-        connection.send(f"POST /public/x HTTP/1.1\r\nHost: api.test\r\nContent-Length: {size}\r\n\r\n")
+        connection.send(f"POST /public/x HTTP/1.1\r\nHost: api.test\r\nContent-Length: {size}\r\n"
+                        f"\r\n")
         for _ in range(64):
             connection.send(block)
             peak[0] = max(peak[0], anonymous_kib(pid))
@@ -532,7 +544,8 @@ def test_memory_stays_flat_under_a_large_upload_and_a_slow_reader(proxy):
 
 
 def test_a_reader_that_stops_holds_the_upstream_back(proxy):
-    """Backpressure reaches the upstream: it cannot send a gigabyte into a client that reads none."""
+    """Backpressure reaches the upstream: it cannot send a gigabyte to a client that reads
+    none."""
     sent = [0]
 
     def script(request, peer):

@@ -18,7 +18,8 @@ def test_every_printed_line_answers_what_it_promises():
     for port in (8080, 9000):
         if in_use(port):
             pytest.skip(f"port {port}, which the shipped proxy.json names, is in use")
-    result = subprocess.run([ROOT / "scripts/demo", "--check"], capture_output=True, text=True, timeout=120,
+    result = subprocess.run([ROOT / "scripts/demo", "--check"], capture_output=True, text=True,
+                            timeout=120,
                             env={**os.environ, "BEARWARD": str(BINARY)})
     assert result.returncode == 0, result.stdout + result.stderr
     assert result.stdout.count(": ok") == 7 and "BROKEN" not in result.stdout

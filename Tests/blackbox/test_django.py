@@ -44,7 +44,8 @@ def site(tmp_path_factory):
     socket = folder / "run/django.sock"
     # gunicorn drops fields with an underscore unless told so; many servers in the wild keep them.
     command = [sys.executable, "-m", "gunicorn", "--bind", f"unix:{socket}", "--workers", "2",
-               "--no-control-socket", "--header-map", "dangerous", "--log-level", "error", "notes.wsgi"]
+               "--no-control-socket", "--header-map", "dangerous", "--log-level", "error",
+               "notes.wsgi"]
     server = subprocess.Popen(command, cwd=EXAMPLE, env=environment)
     config = json.loads((EXAMPLE / "proxy.json").read_text())
     del config["$schema"], config["listeners"]
@@ -76,7 +77,8 @@ def test_create_and_list(site):
 
 
 def test_each_user_sees_their_own(site):
-    created = site.call("POST", "/notes/", "carol", body=b"text=mine", kind="application/x-www-form-urlencoded")
+    created = site.call("POST", "/notes/", "carol", body=b"text=mine",
+                        kind="application/x-www-form-urlencoded")
     assert created.status == 201
     assert created.json() in site.call("GET", "/notes/", "carol").json()
     assert site.call("GET", "/notes/", "dave").json() == []
@@ -113,14 +115,16 @@ def test_upload_above_the_limit_is_413(site):
 
 
 @pytest.mark.parametrize("method, target", [
-    ("GET", "/notes/"), ("POST", "/notes/"), ("GET", "/notes/1/"), ("POST", "/files/"), ("GET", "/files/1/"),
+    ("GET", "/notes/"), ("POST", "/notes/"), ("GET", "/notes/1/"), ("POST", "/files/"),
+    ("GET", "/files/1/"),
     ("GET", "/whoami/")])
 def test_no_token_is_401(site, method, target):
     response = site.call(method, target, token="")
     assert response.status == 401 and response.get("WWW-Authenticate") == 'Bearer realm="notes"'
 
 
-@pytest.mark.parametrize("changes", [{"exp": 1}, {"key": keys().stranger_ec}, {"aud": "x"}, {"iss": "x"}])
+@pytest.mark.parametrize("changes", [{"exp": 1}, {"key": keys().stranger_ec}, {"aud": "x"},
+                                     {"iss": "x"}])
 def test_bad_token_is_401(site, changes):
     made = mint(**{"iss": "https://login.notes.example/", "aud": "https://notes.example",
                    "key": keys().es256, "scope": "notes:read", **changes})
@@ -128,7 +132,8 @@ def test_bad_token_is_401(site, changes):
 
 
 @pytest.mark.parametrize("method, target, scope", [
-    ("GET", "/notes/", "notes:write"), ("POST", "/notes/", "notes:read"), ("POST", "/files/", "notes:read"),
+    ("GET", "/notes/", "notes:write"), ("POST", "/notes/", "notes:read"),
+    ("POST", "/files/", "notes:read"),
     ("GET", "/files/1/", "")])
 def test_missing_scope_is_403(site, method, target, scope):
     assert site.call(method, target, token=site.token(scope=scope)).status == 403
@@ -149,8 +154,10 @@ def test_django_says_404_itself(site):
 
 
 @pytest.mark.parametrize("name", [
-    "Remote-User", "remote-user", "REMOTE-USER", "Remote_User", "remote_user", "REMOTE_USER", "Remote.User",
-    "ReMoTe_uSeR", "X-Remote-User", "X_Remote_User", "X-Forwarded-User", "X_Forwarded_User", "X-User",
+    "Remote-User", "remote-user", "REMOTE-USER", "Remote_User", "remote_user", "REMOTE_USER",
+    "Remote.User",
+    "ReMoTe_uSeR", "X-Remote-User", "X_Remote_User", "X-Forwarded-User", "X_Forwarded_User",
+    "X-User",
     "X-Auth-User", "X-JWT-Sub", "X-SSL-User", "X-Original-User", "X-Real-IP"])
 @pytest.mark.parametrize("times", [1, 2])
 def test_spoofed_identity_never_wins(site, name, times):

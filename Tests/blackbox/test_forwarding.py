@@ -63,14 +63,17 @@ def test_forward_token_keeps_authorization(proxy):
 
 
 @pytest.mark.parametrize("target, forwarded", [
-    ("/strip/one/a/b?q", "/a/b?q"), ("/strip/one", "/"), ("/strip/one/", "/"), ("/strip/one?q", "/?q"),
-    ("/strip/one/%61", "/a"), ("/strip/%6fne/a", "/a"), ("/add/a?q=1", "/v2/add/a?q=1"), ("/add", "/v2/add"),
+    ("/strip/one/a/b?q", "/a/b?q"), ("/strip/one", "/"), ("/strip/one/", "/"),
+    ("/strip/one?q", "/?q"),
+    ("/strip/one/%61", "/a"), ("/strip/%6fne/a", "/a"), ("/add/a?q=1", "/v2/add/a?q=1"),
+    ("/add", "/v2/add"),
     ("/swap/a", "/new/a"), ("/swap", "/new"), ("/swap/", "/new/"), ("/swap?x", "/new?x")])
 def test_rewrite(proxy, target, forwarded):
     """Stripping the whole path leaves `/`, or what addPrefix says."""
     assert proxy.get(target).status == 200
     got = proxy.upstream.request().target
-    assert got == forwarded or (target in ("/swap", "/swap?x") and got == forwarded.replace("/new", "/new/"))
+    # Whether `/swap` becomes `/new` or `/new/` is open.
+    assert got == forwarded or (target, got) in [("/swap", "/new/"), ("/swap?x", "/new/?x")]
 
 
 def test_rewrite_strips_whole_segments_only(proxy):
@@ -87,9 +90,11 @@ def test_upstream_host(proxy, target, expected):
 
 
 def test_request_and_response_headers_are_set_and_removed(proxy):
-    inner = [("Server", "secret/1.0"), ("X-Inner", "1"), ("X-Frame-Options", "ALLOWALL"), ("X-Kept", "1")]
+    inner = [("Server", "secret/1.0"), ("X-Inner", "1"), ("X-Frame-Options", "ALLOWALL"),
+             ("X-Kept", "1")]
     proxy.upstream.answers(answer(fields=inner))
-    fields = [("X-Set", "mine"), ("x_set", "mine"), ("X-Gone", "1"), ("Cookie", "a=b"), ("X-Tenant-Id", "mine")]
+    fields = [("X-Set", "mine"), ("x_set", "mine"), ("X-Gone", "1"), ("Cookie", "a=b"),
+              ("X-Tenant-Id", "mine")]
     response = proxy.get("/headers/x", fields=fields)
     request = proxy.upstream.request()
     assert request.get("X-Set") == "by-proxy" and request.get("X-Tenant.Id") == "t1"
@@ -100,9 +105,12 @@ def test_request_and_response_headers_are_set_and_removed(proxy):
 
 
 def test_other_fields_pass_untouched_both_ways(proxy):
-    sent = [("Cookie", "a=b; c=d"), ("Cookie", "e"), ("Accept", "*/*"), ("X-Odd", "~!@#$%^&*()"), ("Origin", "null"),
-            ("Range", "bytes=0-1"), ("If-None-Match", '"x"'), ("Traceparent", "00-1"), ("Max-Forwards", "5")]
-    back = [("Set-Cookie", "a=1"), ("Set-Cookie", "b=2"), ("ETag", '"x"'), ("X-Odd", "é"), ("Server", "inner"),
+    sent = [("Cookie", "a=b; c=d"), ("Cookie", "e"), ("Accept", "*/*"), ("X-Odd", "~!@#$%^&*()"),
+            ("Origin", "null"),
+            ("Range", "bytes=0-1"), ("If-None-Match", '"x"'), ("Traceparent", "00-1"),
+            ("Max-Forwards", "5")]
+    back = [("Set-Cookie", "a=1"), ("Set-Cookie", "b=2"), ("ETag", '"x"'), ("X-Odd", "é"),
+            ("Server", "inner"),
             ("Date", "Mon, 01 Jan 2024 00:00:00 GMT"), ("WWW-Authenticate", 'Basic realm="inner"')]
     proxy.upstream.answers(answer("401 Unauthorized", b"no", back))
     response = proxy.get("/public/x", fields=sent)
@@ -112,7 +120,8 @@ def test_other_fields_pass_untouched_both_ways(proxy):
 
 
 def test_hop_by_hop_fields_of_a_response_are_not_forwarded(proxy):
-    inner = [("Connection", "X-Private, keep-alive"), ("X-Private", "1"), ("Keep-Alive", "timeout=5"),
+    inner = [("Connection", "X-Private, keep-alive"), ("X-Private", "1"),
+             ("Keep-Alive", "timeout=5"),
              ("Proxy-Connection", "x"), ("Upgrade", "h2c")]
     proxy.upstream.answers(answer(fields=inner))
     response = proxy.get("/public/x")
@@ -120,7 +129,8 @@ def test_hop_by_hop_fields_of_a_response_are_not_forwarded(proxy):
         assert name not in response.fields, response.raw_head
 
 
-@pytest.mark.parametrize("status", ["200 OK", "201 Created", "301 Moved", "400 Bad", "403 Forbidden", "404 Not Found",
+@pytest.mark.parametrize("status", ["200 OK", "201 Created", "301 Moved", "400 Bad",
+                                    "403 Forbidden", "404 Not Found",
                                     "418 I'm a teapot", "500 Error", "503 Busy", "599 X", "299 "])
 def test_upstream_status_passes(proxy, status):
     proxy.upstream.answers(answer(status))
@@ -141,7 +151,8 @@ def test_te_trailers_may_pass_and_nothing_else_of_te(proxy):
 # identityHeaders as configured.
 def test_identity_headers_list_replaces_the_default(own):
     proxy = own(identityHeaders=["X-Special", "X-Team-*"])
-    fields = {"X-Special": "a", "x_special": "a", "X-Team-One": "a", "x.team.two": "a", "Remote-User": "b", "X-Team": "c"}
+    fields = {"X-Special": "a", "x_special": "a", "X-Team-One": "a", "x.team.two": "a",
+              "Remote-User": "b", "X-Team": "c"}
     assert proxy.get("/public/x", fields=fields).status == 200
     request = proxy.upstream.request()
     assert b": a\r\n" not in request.raw_head
@@ -162,7 +173,8 @@ def test_trusted_forwarded_for_is_extended(trusted):
 
 
 def test_trusted_forwarding_fields_survive(trusted):
-    fields = {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "shop.example", "X-Forwarded-Port": "443",
+    fields = {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "shop.example",
+              "X-Forwarded-Port": "443",
               "X-Forwarded-Prefix": "/shop"}
     assert trusted.get("/public/x", fields=fields).status == 200
     request = trusted.upstream.request()
@@ -171,13 +183,16 @@ def test_trusted_forwarding_fields_survive(trusted):
 
 
 def test_trusted_forwarded_is_extended(trusted):
-    assert trusted.get("/public/x", fields={"Forwarded": "for=198.51.100.7;proto=https"}).status == 200
+    assert trusted.get("/public/x",
+                       fields={"Forwarded": "for=198.51.100.7;proto=https"}).status == 200
     value = ", ".join(trusted.upstream.request().fields.all("Forwarded")).lower()
     assert value.startswith("for=198.51.100.7;proto=https") and "for=127.0.0.1" in value
 
 
-@pytest.mark.parametrize("name", ["X-Forwarded-User", "X-Forwarded-Email", "X-Forwarded-Access-Token", "Remote-User",
-                                  "X_Forwarded_User", "X-Forwarded-Uri", "X_Forwarded_For", "x.forwarded.proto"])
+@pytest.mark.parametrize("name", ["X-Forwarded-User", "X-Forwarded-Email",
+                                  "X-Forwarded-Access-Token", "Remote-User",
+                                  "X_Forwarded_User", "X-Forwarded-Uri", "X_Forwarded_For",
+                                  "x.forwarded.proto"])
 def test_trust_covers_the_named_fields_only(trusted, name):
     """A look-alike spelling is not the field itself and goes."""
     assert trusted.get("/public/x", fields={name: "spoofed"}).status == 200
@@ -187,11 +202,13 @@ def test_trust_covers_the_named_fields_only(trusted, name):
 def test_without_fields_from_a_trusted_proxy_ours_are_made(trusted):
     assert trusted.get("/public/x").status == 200
     request = trusted.upstream.request()
-    assert request.get("X-Forwarded-For") == "127.0.0.1" and request.get("X-Forwarded-Proto") == "http"
+    assert request.get("X-Forwarded-For") == "127.0.0.1"
+    assert request.get("X-Forwarded-Proto") == "http"
     assert request.get("X-Forwarded-Host") == "api.test"
 
 
-@pytest.mark.parametrize("value", ["a, b, c", "unknown", "<script>", "1.2.3.4:99, [::1]:8", "x" * 5000])
+@pytest.mark.parametrize("value", ["a, b, c", "unknown", "<script>", "1.2.3.4:99, [::1]:8",
+                                   "x" * 5000])
 def test_trusted_garbage_never_breaks_the_line(trusted, value):
     assert trusted.get("/public/x", fields={"X-Forwarded-For": value}).status in (200, 400)
 

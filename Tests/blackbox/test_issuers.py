@@ -49,11 +49,14 @@ BAD_NEIGHBOURS = {
     "unknown-kty": {"kty": "quantum", "kid": "q"}, "no-kty": {"kid": "none", "n": "AQAB"},
     "kty-number": {"kty": 1, "kid": "n"}, "no-n": {"kty": "RSA", "kid": "x", "e": "AQAB"},
     "empty-n": {"kty": "RSA", "kid": "x", "e": "AQAB", "n": ""},
-    "e-one": K.stranger.jwk(e="AQ"), "e-even": K.stranger.jwk(e="Ag"), "e-zero": K.stranger.jwk(e="AA"),
+    "e-one": K.stranger.jwk(e="AQ"), "e-even": K.stranger.jwk(e="Ag"),
+    "e-zero": K.stranger.jwk(e="AA"),
     "bad-base64": K.stranger.jwk(n="***"), "n-number": K.stranger.jwk(n=5),
-    "unknown-curve": K.stranger_ec.jwk(crv="P-192"), "secp256k1": K.stranger_ec.jwk(crv="secp256k1"),
+    "unknown-curve": K.stranger_ec.jwk(crv="P-192"),
+    "secp256k1": K.stranger_ec.jwk(crv="secp256k1"),
     "off-curve": K.stranger_ec.jwk(y=b64(bytes(32))), "short-x": K.stranger_ec.jwk(x="AQ"),
-    "no-y": K.stranger_ec.jwk(y=None), "x25519": {"kty": "OKP", "crv": "X25519", "kid": "x", "x": b64(bytes(32))},
+    "no-y": K.stranger_ec.jwk(y=None), "x25519": {"kty": "OKP", "crv": "X25519", "kid": "x",
+                                                  "x": b64(bytes(32))},
     "short-ed25519": {"kty": "OKP", "crv": "Ed25519", "kid": "x", "x": "AQ"},
     "kid-number": K.stranger.jwk(kid=5), "use-number": K.stranger.jwk(use=5),
     "bad-x5c": K.stranger_ec.jwk(x5c=["***"]), "empty-object": {}, "null": None, "string": "key",
@@ -62,7 +65,8 @@ BAD_NEIGHBOURS = {
 KEY_SETS = {
     **{f"beside-{name}": [bad, GOOD] for name, bad in BAD_NEIGHBOURS.items()},
     **{f"before-{name}": [GOOD, bad] for name, bad in BAD_NEIGHBOURS.items()},
-    "only-oct-beside": [OCT, GOOD], "no-alg": [K.rsa.jwk(use=None)], "no-use": [K.es256.jwk(use=None)],
+    "only-oct-beside": [OCT, GOOD], "no-alg": [K.rsa.jwk(use=None)],
+    "no-use": [K.es256.jwk(use=None)],
     "padded": [padded(K.rsa.jwk())], "zero-led": [zero_led(K.rsa.jwk())],
     "odd-kid": [K.rsa.jwk(kid="a+/b=")], "encryption": [K.encryption.jwk(use="enc"), K.rsa.jwk()],
     "verify-ops": [K.rsa.jwk(use=None, key_ops=["verify"])],
@@ -74,7 +78,8 @@ KEY_SETS = {
     "same-kid-twice": [K.rsa.jwk(kid="dup"), K.stranger.jwk(kid="dup"), GOOD],
     "same-key-twice": [K.rsa.jwk(), K.rsa.jwk()],
     "four": [key.jwk() for key in FIVE[:4]], "five": [key.jwk() for key in FIVE],
-    "four-and-others": [*(key.jwk() for key in FIVE[:4]), *(key.jwk() for key in (K.es256, K.ed25519))],
+    "four-and-others": [*(key.jwk() for key in FIVE[:4]),
+                        *(key.jwk() for key in (K.es256, K.ed25519))],
     "big": [BIG.jwk()], "extra-members": [K.rsa.jwk(x5t="AA", x5c=[], custom={"a": [1]})],
     "curves": [K.es256.jwk(), K.es384.jwk(), K.es512.jwk()],
 }
@@ -131,7 +136,8 @@ def test_symmetric_key_in_a_set_verifies_nothing(proxy):
 
 
 @pytest.mark.parametrize("case, key, alg, header", [
-    ("no-alg", K.rsa, "RS256", {}), ("no-alg", K.rsa, "PS512", {}), ("no-use", K.es256, "ES256", {}),
+    ("no-alg", K.rsa, "RS256", {}), ("no-alg", K.rsa, "PS512", {}),
+    ("no-use", K.es256, "ES256", {}),
     ("padded", K.rsa, "RS256", {}), ("zero-led", K.rsa, "RS256", {}),
     ("odd-kid", K.rsa, "RS256", {"kid": "a+/b="}), ("encryption", K.rsa, "RS256", {}),
     ("verify-ops", K.rsa, "RS256", {}), ("no-kid", K.rsa, "RS256", {"kid": DROP}),
@@ -141,7 +147,8 @@ def test_symmetric_key_in_a_set_verifies_nothing(proxy):
     ("four", FIVE[3], "RS256", {"kid": DROP}), ("four", FIVE[0], "PS256", {"kid": DROP}),
     ("four-and-others", FIVE[3], "RS256", {"kid": DROP}),
     ("four-and-others", K.es256, "ES256", {"kid": DROP}),
-    ("five", FIVE[4], "RS256", {}), ("big", BIG, "RS256", {}), ("extra-members", K.rsa, "RS256", {}),
+    ("five", FIVE[4], "RS256", {}), ("big", BIG, "RS256", {}),
+    ("extra-members", K.rsa, "RS256", {}),
     ("curves", K.es512, "ES512", {"kid": DROP}), ("sign-ops", K.es256, "ES256", {}),
     ("enc-alg", K.es256, "ES256", {}), ("encrypt-ops", K.es256, "ES256", {}),
 ])
@@ -182,7 +189,8 @@ def at(seconds):
     ("max-lifetime", {"iat": at(-3000), "exp": at(3000)}, 401),
     ("required", {"tenant": "acme"}, 200), ("required", {}, 401),
     ("required", {"tenant": "acme", "sub": DROP}, 401),
-    ("no-leeway", {"exp": at(-2)}, 401), ("no-leeway", {"nbf": at(60)}, 401), ("no-leeway", {}, 200),
+    ("no-leeway", {"exp": at(-2)}, 401), ("no-leeway", {"nbf": at(60)}, 401),
+    ("no-leeway", {}, 200),
     ("long-leeway", {"exp": at(-200)}, 200), ("long-leeway", {"exp": at(-400)}, 401),
     ("long-leeway", {"nbf": at(200)}, 200), ("long-leeway", {"nbf": at(600)}, 401),
     ("no-expiry", {"exp": DROP}, 200), ("no-expiry", {"exp": at(-3600)}, 401),
@@ -254,7 +262,7 @@ def test_broken_key_file_leaves_the_last_good_set(own, folder, broken):
     proxy = own()
     assert proxy.get("/token/x", mint()).status == 200
     replace(folder / "jwks.json", broken)
-    # A second file, valid and later, shows that the broken one has been looked at before or skipped.
+    # Long enough for the broken file to be looked at; nothing outside shows when that happens.
     time.sleep(1.5)
     assert proxy.get("/token/x", mint()).status == 200
     replace(folder / "jwks.json", {"keys": [K.stranger.jwk()]})
@@ -277,6 +285,7 @@ def test_secret_file_loses_one_final_newline_only(own, folder):
     issuers = {name: {"issuer": iss(name), "audiences": [AUDIENCE], "algorithms": ["HS256"],
                       "keys": {"secretFile": name}} for name in ("two", "none", "secret")}
     proxy = own(issuers=issuers)
-    for name, secret, expected in [("secret", SECRET, 200), ("none", SECRET, 200), ("two", SECRET, 401),
+    for name, secret, expected in [("secret", SECRET, 200), ("none", SECRET, 200),
+                                   ("two", SECRET, 401),
                                    ("two", SECRET + b"\n", 200)]:
         assert proxy.get("/token/x", mint(iss=iss(name), secret=secret)).status == expected, name

@@ -24,7 +24,8 @@ def quick(endpoint):
         "upstreams": {
             "api": {"endpoints": [endpoint],
                     "timeouts": {"connect": "500ms", "response": "700ms", "stream": "1s"}},
-            "down": {"endpoints": [f"http://127.0.0.1:{free_port()}"], "timeouts": {"connect": "500ms"}},
+            "down": {"endpoints": [f"http://127.0.0.1:{free_port()}"],
+                     "timeouts": {"connect": "500ms"}},
         },
         "timeouts": {"head": "600ms", "idle": "900ms", "body": "600ms"},
         "limits": {"requestHead": "8KiB", "requestFields": 20, "token": "4KiB"},
@@ -40,7 +41,8 @@ def timed(action):
 
 
 # Deadlines.
-@pytest.mark.parametrize("data", [b"G", b"GET /public/x HTTP/1.1\r\n", b"GET /public/x HTTP/1.1\r\nHost: api.test\r\n",
+@pytest.mark.parametrize("data", [b"G", b"GET /public/x HTTP/1.1\r\n",
+                                  b"GET /public/x HTTP/1.1\r\nHost: api.test\r\n",
                                   b"GET /public/x HTTP/1.1\r\nHost: api.test\r\nX: " + b"y" * 3000])
 def test_unfinished_head_is_408(proxy, data):
     with proxy.connect() as connection:
@@ -87,11 +89,13 @@ def test_idle_connection_is_closed_quietly(proxy):
         assert closed and 0.5 < seconds < 5
 
 
-@pytest.mark.parametrize("target, token", [("/public/x", False), ("/token/x", True), ("/token/x", False)])
+@pytest.mark.parametrize("target, token", [("/public/x", False), ("/token/x", True),
+                                           ("/token/x", False)])
 def test_stalled_body_is_ended(proxy, target, token):
     """408 where no response has begun; the upstream never sees a whole request."""
     with proxy.connect() as connection:
-        head = request_bytes("POST", target, token=mint() if token else None, fields={"Content-Length": "1000"})
+        head = request_bytes("POST", target, token=mint() if token else None,
+                             fields={"Content-Length": "1000"})
         connection.send(head + b"some")
         try:
             response, seconds = timed(connection.response)
@@ -173,7 +177,8 @@ def test_upstream_that_never_accepts_is_502_after_connect(own):
 def test_head_above_the_limit_is_431(proxy):
     assert proxy.get("/public/x", fields={"X": "y" * 7000}).status == 200
     proxy.upstream.reset()
-    for fields in ({"X": "y" * 9000}, {f"X{n}": "y" * 1000 for n in range(12)}, {"X": "y" * 500_000}):
+    for fields in ({"X": "y" * 9000}, {f"X{n}": "y" * 1000 for n in range(12)},
+                   {"X": "y" * 500_000}):
         proxy.refuses(request_bytes("GET", "/public/x", fields=fields), 431)
     for target in ("/public/x?" + "q" * 9000, "/" + "p" * 9000):
         proxy.refuses(request_bytes("GET", target), (414, 431))
@@ -209,7 +214,8 @@ def test_token_above_the_limit_is_431(proxy):
     proxy.refuses(request_bytes("GET", "/token/x", token="." * 5000), 431)
 
 
-@pytest.mark.parametrize("size, status", [(0, 200), (1023, 200), (1024, 200), (1025, 413), (10_000_000_000, 413)])
+@pytest.mark.parametrize("size, status", [(0, 200), (1023, 200), (1024, 200), (1025, 413),
+                                          (10_000_000_000, 413)])
 def test_announced_body_above_max_body_is_413(proxy, size, status):
     head = request_bytes("POST", "/capped/x", fields={"Content-Length": str(size)})
     with proxy.connect() as connection:
@@ -242,7 +248,8 @@ def test_token_comes_before_max_body(proxy):
 
 
 def test_expect_of_a_body_above_max_body_gets_no_100(proxy):
-    data = request_bytes("POST", "/capped/x", fields={"Content-Length": "5000", "Expect": "100-continue"})
+    data = request_bytes("POST", "/capped/x", fields={"Content-Length": "5000",
+                                                      "Expect": "100-continue"})
     with proxy.connect() as connection:
         connection.send(data)
         assert connection.head().status == 413

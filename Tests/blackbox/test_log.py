@@ -39,7 +39,8 @@ def test_a_forged_token_gives_no_subject(proxy):
 
 @pytest.mark.parametrize("target, fields", [
     ("/token/x", {}), ("/public/x", {}), ("/orders/1", {}), ("/token/x?access_token={t}", {}),
-    ("/token/x", {"Cookie": "t={t}"}), ("/token/x", {"User-Agent": "{t}"}), ("/token/x", {"Referer": "http://x/?t={t}"}),
+    ("/token/x", {"Cookie": "t={t}"}), ("/token/x", {"User-Agent": "{t}"}),
+    ("/token/x", {"Referer": "http://x/?t={t}"}),
     ("/nothing", {}), ("/token/../x", {})])
 @pytest.mark.parametrize("good", [True, False])
 def test_a_token_is_never_logged(proxy, target, fields, good):
@@ -107,7 +108,8 @@ def test_upstream_refusals_are_not_ours(proxy):
 def test_log_goes_to_standard_output_when_asked(launch, upstream):
     gateway = launch({**small(upstream.endpoint), "log": {"access": "stdout"}})
     assert gateway.get("/public/x", fields={"X-Request-Id": "to-stdout"}).status == 200
-    line = poll(lambda: next((text for text in gateway.output.splitlines() if "to-stdout" in text), None))
+    line = poll(lambda: next((text for text in gateway.output.splitlines() if "to-stdout" in text),
+                             None))
     assert json.loads(line)["status"] == 200
 
 

@@ -9,7 +9,8 @@ from harness.gateway import BINARY, ROOT
 
 
 def run(script, *arguments, timeout):
-    return subprocess.run([ROOT / "scripts" / script, *arguments], capture_output=True, text=True, timeout=timeout,
+    return subprocess.run([ROOT / "scripts" / script, *arguments], capture_output=True, text=True,
+                          timeout=timeout,
                           env={**os.environ, "BEARWARD": str(BINARY)})
 
 

@@ -18,7 +18,8 @@ from harness.upstream import OK
 
 
 def run(*arguments, folder=None, environment=None, timeout=20):
-    return subprocess.run([str(BINARY), *arguments], capture_output=True, text=True, cwd=folder, timeout=timeout,
+    return subprocess.run([str(BINARY), *arguments], capture_output=True, text=True, cwd=folder,
+                          timeout=timeout,
                           env={**os.environ, **(environment or {})}, stdin=subprocess.DEVNULL)
 
 
@@ -41,7 +42,8 @@ def test_version():
     assert result.returncode == 0 and re.search(r"\d+\.\d+", result.stdout)
 
 
-@pytest.mark.parametrize("arguments", [["nonsense"], ["serve", "--nonsense"], ["check", "--config"]])
+@pytest.mark.parametrize("arguments", [["nonsense"], ["serve", "--nonsense"],
+                                       ["check", "--config"]])
 def test_wrong_arguments_are_an_error(arguments):
     assert run(*arguments).returncode not in (0, 78)
 
@@ -110,35 +112,56 @@ def changed(path, value):
 ROUTE = ["routes", 1]
 ISSUER = ["issuers", "main"]
 BAD = [
-    (["listners"], [], "listeners"), (["routes", 0, "pth"], "x", "path"), ([*ROUTE, "scope"], ["x"], "scopes"),
+    (["listners"], [], "listeners"), (["routes", 0, "pth"], "x", "path"),
+    ([*ROUTE, "scope"], ["x"], "scopes"),
     ([*ISSUER, "audience"], "x", "audiences"), (["upstreams", "api", "endpoint"], "x", "endpoints"),
     (["limits"], {"requestHeads": "1KiB"}, "requestHead"), (["timeouts"], {"heads": "1s"}, "head"),
-    (["listeners"], None, ""), (["listeners"], [], ""), (["listeners", 0, "address"], "nonsense", ""),
-    (["listeners", 0, "address"], "127.0.0.1:99999", ""), (["listeners", 0, "address"], "127.0.0.1", ""),
+    (["listeners"], None, ""), (["listeners"], [], ""),
+    (["listeners", 0, "address"], "nonsense", ""),
+    (["listeners", 0, "address"], "127.0.0.1:99999", ""),
+    (["listeners", 0, "address"], "127.0.0.1", ""),
     (["listeners", 0, "address"], 8080, ""), (["listeners", 0, "trustedProxies"], ["nonsense"], ""),
-    (["listeners", 0, "trustedProxies"], ["10.0.0.0/33"], ""), (["listeners", 0, "proxyProtocol"], True, ""),
-    ([*ROUTE, "upstream"], "nowhere", "nowhere"), ([*ROUTE, "upstream"], None, ""), ([*ROUTE, "path"], "token", ""),
-    ([*ROUTE, "path"], "/a/**/b", ""), ([*ROUTE, "path"], "/a/{", ""), ([*ROUTE, "path"], "/a/{x}y", ""),
+    (["listeners", 0, "trustedProxies"], ["10.0.0.0/33"], ""),
+    (["listeners", 0, "proxyProtocol"], True, ""),
+    ([*ROUTE, "upstream"], "nowhere", "nowhere"), ([*ROUTE, "upstream"], None, ""),
+    ([*ROUTE, "path"], "token", ""),
+    ([*ROUTE, "path"], "/a/**/b", ""), ([*ROUTE, "path"], "/a/{", ""),
+    ([*ROUTE, "path"], "/a/{x}y", ""),
     ([*ROUTE, "path"], "/a//b", ""), ([*ROUTE, "path"], "/a/../b", ""), ([*ROUTE, "path"], "", ""),
     ([*ROUTE, "path"], "/a?b", ""), ([*ROUTE, "path"], 7, ""), ([*ROUTE, "path"], None, ""),
-    ([*ROUTE, "access"], "open", "public"), ([*ROUTE, "mode"], "log", "audit"), ([*ROUTE, "methods"], "GET", ""),
-    ([*ROUTE, "methods"], ["TRACE"], ""), ([*ROUTE, "methods"], ["CONNECT"], ""), ([*ROUTE, "methods"], ["G T"], ""),
-    ([*ROUTE, "methods"], [], ""), ([*ROUTE, "issuers"], ["nobody"], "nobody"), ([*ROUTE, "scopes"], "x", ""),
-    ([*ROUTE, "scopes"], {"every": ["x"]}, ""), ([*ROUTE, "scopes"], ["a b"], ""), ([*ROUTE, "scopes"], ['a"b'], ""),
+    ([*ROUTE, "access"], "open", "public"), ([*ROUTE, "mode"], "log", "audit"),
+    ([*ROUTE, "methods"], "GET", ""),
+    ([*ROUTE, "methods"], ["TRACE"], ""), ([*ROUTE, "methods"], ["CONNECT"], ""),
+    ([*ROUTE, "methods"], ["G T"], ""),
+    ([*ROUTE, "methods"], [], ""), ([*ROUTE, "issuers"], ["nobody"], "nobody"),
+    ([*ROUTE, "scopes"], "x", ""),
+    ([*ROUTE, "scopes"], {"every": ["x"]}, ""), ([*ROUTE, "scopes"], ["a b"], ""),
+    ([*ROUTE, "scopes"], ['a"b'], ""),
     ([*ROUTE, "claims"], {"a": {"like": "x"}}, ""), ([*ROUTE, "claims"], {"a": ["x"]}, ""),
-    ([*ROUTE, "claimHeaders"], {"Bad Name": "sub"}, ""), ([*ROUTE, "claimHeaders"], {"Authorization": "sub"}, ""),
-    ([*ROUTE, "claimHeaders"], {"Host": "sub"}, ""), ([*ROUTE, "claimHeaders"], {"Content-Length": "sub"}, ""),
+    ([*ROUTE, "claimHeaders"], {"Bad Name": "sub"}, ""),
+    ([*ROUTE, "claimHeaders"], {"Authorization": "sub"}, ""),
+    ([*ROUTE, "claimHeaders"], {"Host": "sub"}, ""),
+    ([*ROUTE, "claimHeaders"], {"Content-Length": "sub"}, ""),
     ([*ROUTE, "requestHeaders"], {"set": {"Transfer-Encoding": "x"}}, ""),
-    ([*ROUTE, "requestHeaders"], {"set": {"X": "a\r\nb"}}, ""), ([*ROUTE, "responseHeaders"], {"set": {"": "x"}}, ""),
-    ([*ROUTE, "maxBody"], "1 zebibyte", ""), ([*ROUTE, "maxBody"], -1, ""), ([*ROUTE, "maxBody"], "-1KiB", ""),
+    ([*ROUTE, "requestHeaders"], {"set": {"X": "a\r\nb"}}, ""),
+    ([*ROUTE, "responseHeaders"], {"set": {"": "x"}}, ""),
+    ([*ROUTE, "maxBody"], "1 zebibyte", ""), ([*ROUTE, "maxBody"], -1, ""),
+    ([*ROUTE, "maxBody"], "-1KiB", ""),
     ([*ROUTE, "timeouts"], {"response": "soon"}, ""), ([*ROUTE, "timeouts"], {"response": 5}, ""),
-    ([*ROUTE, "timeouts"], {"response": "99999999999999999999s"}, ""), ([*ROUTE, "unsafePaths"], ["all"], ""),
-    ([*ROUTE, "host"], "*", ""), ([*ROUTE, "host"], "a.*.b", ""), ([*ROUTE, "host"], "http://x", ""),
-    ([*ROUTE, "rewrite"], {"stripPrefix": "/other"}, ""), ([*ROUTE, "rewrite"], {"addPrefix": "x"}, ""),
-    ([*ISSUER, "issuer"], None, ""), ([*ISSUER, "issuer"], 5, ""), ([*ISSUER, "audiences"], None, "unsafeNoAudience"),
-    ([*ISSUER, "audiences"], [], ""), ([*ISSUER, "algorithms"], ["none"], "algorithms"), ([*ISSUER, "algorithms"], ["RS257"], ""),
-    ([*ISSUER, "algorithms"], ["HS256"], ""), ([*ISSUER, "algorithms"], [], ""), ([*ISSUER, "leeway"], "301s", ""),
-    ([*ISSUER, "leeway"], "-1s", ""), ([*ISSUER, "leeway"], 60, ""), ([*ISSUER, "keys"], None, ""), ([*ISSUER, "keys"], {}, ""),
+    ([*ROUTE, "timeouts"], {"response": "99999999999999999999s"}, ""),
+    ([*ROUTE, "unsafePaths"], ["all"], ""),
+    ([*ROUTE, "host"], "*", ""), ([*ROUTE, "host"], "a.*.b", ""),
+    ([*ROUTE, "host"], "http://x", ""),
+    ([*ROUTE, "rewrite"], {"stripPrefix": "/other"}, ""),
+    ([*ROUTE, "rewrite"], {"addPrefix": "x"}, ""),
+    ([*ISSUER, "issuer"], None, ""), ([*ISSUER, "issuer"], 5, ""),
+    ([*ISSUER, "audiences"], None, "unsafeNoAudience"),
+    ([*ISSUER, "audiences"], [], ""), ([*ISSUER, "algorithms"], ["none"], "algorithms"),
+    ([*ISSUER, "algorithms"], ["RS257"], ""),
+    ([*ISSUER, "algorithms"], ["HS256"], ""), ([*ISSUER, "algorithms"], [], ""),
+    ([*ISSUER, "leeway"], "301s", ""),
+    ([*ISSUER, "leeway"], "-1s", ""), ([*ISSUER, "leeway"], 60, ""), ([*ISSUER, "keys"], None, ""),
+    ([*ISSUER, "keys"], {}, ""),
     ([*ISSUER, "keys"], {"file": "jwks.json", "jwks": {"keys": []}}, ""),
     ([*ISSUER, "keys"], {"url": "https://login.test/jwks"}, "not in this version"),
     ([*ISSUER, "keys"], {"discovery": True}, "not in this version"),
@@ -147,15 +170,21 @@ BAD = [
     (["upstreams", "api", "tls"], {"ca": "x"}, "not in this version"),
     (["upstreams", "api", "healthCheck"], {"path": "/"}, "not in this version"),
     (["admin"], {"address": "127.0.0.1:9901"}, "not in this version"),
-    (["upstreams", "api", "endpoints"], [], ""), (["upstreams", "api", "endpoints"], ["127.0.0.1:9000"], ""),
+    (["upstreams", "api", "endpoints"], [], ""),
+    (["upstreams", "api", "endpoints"], ["127.0.0.1:9000"], ""),
     (["upstreams", "api", "endpoints"], ["http://127.0.0.1:9000/path"], ""),
-    (["upstreams", "api", "endpoints"], ["ftp://127.0.0.1"], ""), (["upstreams", "api", "endpoints"], "http://x", ""),
+    (["upstreams", "api", "endpoints"], ["ftp://127.0.0.1"], ""),
+    (["upstreams", "api", "endpoints"], "http://x", ""),
     (["upstreams", "api", "endpoints"], ["https://127.0.0.1:1"], "not in this version"),
     (["upstreams", "api", "endpoints"], ["h2c://127.0.0.1:1"], "not in this version"),
-    (["upstreams", "api", "balance"], "random", "round-robin"), (["upstreams", "api", "retries"], -1, ""),
-    (["upstreams", "api", "maxConnections"], 0, ""), (["workers"], 0, ""), (["workers"], "many", ""),
-    (["limits"], {"requestHead": "1B"}, ""), (["limits"], {"requestFields": -5}, ""), (["realm"], "a\"b\r\n", ""),
-    (["identityHeaders"], "Remote-User", ""), (["identityHeaders"], ["bad name"], ""), (["log"], {"level": "loud"}, ""),
+    (["upstreams", "api", "balance"], "random", "round-robin"),
+    (["upstreams", "api", "retries"], -1, ""),
+    (["upstreams", "api", "maxConnections"], 0, ""), (["workers"], 0, ""),
+    (["workers"], "many", ""),
+    (["limits"], {"requestHead": "1B"}, ""), (["limits"], {"requestFields": -5}, ""),
+    (["realm"], "a\"b\r\n", ""),
+    (["identityHeaders"], "Remote-User", ""), (["identityHeaders"], ["bad name"], ""),
+    (["log"], {"level": "loud"}, ""),
 ]
 
 
@@ -190,8 +219,10 @@ def test_every_problem_is_reported_with_its_place(folder):
 
 
 @pytest.mark.parametrize("text", [
-    "", "{", "[]", "null", '{"listeners": [}', '{"a": 1, "a": 2}', "{} x", b"\xef\xbb\xbf{}", b'{"a": "\xff"}',
-    '{"listeners": [], "listeners": []}', "{'a': 1}", '{"a": 01}', '{"a": NaN}', '{"a": 1,}', "[" * 5000,
+    "", "{", "[]", "null", '{"listeners": [}', '{"a": 1, "a": 2}', "{} x", b"\xef\xbb\xbf{}",
+    b'{"a": "\xff"}',
+    '{"listeners": [], "listeners": []}', "{'a': 1}", '{"a": 01}', '{"a": NaN}', '{"a": 1,}',
+    "[" * 5000,
     '// comment\n{}', '{"\\ud800": 1}'], ids=ascii)
 def test_text_that_is_not_strict_json_is_78(folder, text):
     result = check(folder, text)
@@ -199,9 +230,11 @@ def test_text_that_is_not_strict_json_is_78(folder, text):
 
 
 @pytest.mark.parametrize("routes", [
-    [{"path": "/a"}, {"path": "/a"}], [{"path": "/a", "methods": ["GET"]}, {"path": "/a", "methods": ["POST", "GET"]}],
+    [{"path": "/a"}, {"path": "/a"}], [{"path": "/a", "methods": ["GET"]},
+                                       {"path": "/a", "methods": ["POST", "GET"]}],
     [{"path": "/a/{x}"}, {"path": "/a/{y}"}], [{"path": "/a/**"}, {"path": "/a/**"}],
-    [{"path": "/a", "host": "x.test"}, {"path": "/a", "host": "X.TEST"}], [{"path": "/%61"}, {"path": "/a"}]])
+    [{"path": "/a", "host": "x.test"}, {"path": "/a", "host": "X.TEST"}],
+    [{"path": "/%61"}, {"path": "/a"}]])
 def test_the_same_pattern_twice_names_both_places(folder, routes):
     made = [{"access": "public", "upstream": "api", **route} for route in routes]
     result = check(folder, config(routes=made))
@@ -210,8 +243,10 @@ def test_the_same_pattern_twice_names_both_places(folder, routes):
 
 
 @pytest.mark.parametrize("routes", [
-    [{"path": "/a", "methods": ["GET"]}, {"path": "/a", "methods": ["POST"]}], [{"path": "/a", "methods": ["GET"]}, {"path": "/a"}],
-    [{"path": "/a"}, {"path": "/a/"}], [{"path": "/a"}, {"path": "/A"}], [{"path": "/a/{x}"}, {"path": "/a/**"}],
+    [{"path": "/a", "methods": ["GET"]}, {"path": "/a", "methods": ["POST"]}],
+    [{"path": "/a", "methods": ["GET"]}, {"path": "/a"}],
+    [{"path": "/a"}, {"path": "/a/"}], [{"path": "/a"}, {"path": "/A"}],
+    [{"path": "/a/{x}"}, {"path": "/a/**"}],
     [{"path": "/a", "host": "x.test"}, {"path": "/a", "host": "*.test"}, {"path": "/a"}],
     [{"path": "/a", "methods": ["GET"]}, {"path": "/a", "methods": ["HEAD"]}]])
 def test_different_patterns_live_side_by_side(folder, routes):
@@ -226,7 +261,8 @@ def test_two_issuers_with_one_iss_are_an_error(folder):
 
 
 @pytest.mark.parametrize("length, algorithms, status", [
-    (32, ["HS256"], 0), (31, ["HS256"], 78), (32, ["HS512"], 78), (64, ["HS512"], 0), (48, ["HS384"], 0), (0, ["HS256"], 78)])
+    (32, ["HS256"], 0), (31, ["HS256"], 78), (32, ["HS512"], 78), (64, ["HS512"], 0),
+    (48, ["HS384"], 0), (0, ["HS256"], 78)])
 def test_secret_must_be_as_long_as_the_hash(folder, length, algorithms, status):
     (folder / "short").write_bytes(b"s" * length)
     issuers = {"main": {"issuer": "https://a.test/", "audiences": ["x"], "algorithms": algorithms,
@@ -242,13 +278,15 @@ def test_environment_fills_values_once(folder):
 
 
 @pytest.mark.parametrize("realm, value, seen", [
-    ("${R}", "plain", "plain"), ("a ${R} b", "x", "a x b"), ("$${R}", "x", "${R}"), ("${R}", "${HOME}", "${HOME}"), ("$R", "x", "$R")])
+    ("${R}", "plain", "plain"), ("a ${R} b", "x", "a x b"), ("$${R}", "x", "${R}"),
+    ("${R}", "${HOME}", "${HOME}"), ("$R", "x", "$R")])
 def test_environment_values_are_not_read_again(launch, upstream, realm, value, seen):
     gateway = launch(small(upstream.endpoint, realm=realm), environment={"R": value})
     assert gateway.get("/token/x").get("WWW-Authenticate") == f'Bearer realm="{seen}"'
 
 
-@pytest.mark.parametrize("change", [{"routes": [{"path": "/x", "upstream": "nope"}]}, {"workrs": 1}])
+@pytest.mark.parametrize("change", [{"routes": [{"path": "/x", "upstream": "nope"}]},
+                                    {"workrs": 1}])
 def test_serve_with_a_bad_configuration_ends_with_78(folder, change):
     (folder / "proxy.json").write_text(json.dumps(config(**change)))
     assert run("serve", "--config", str(folder / "proxy.json")).returncode == 78
@@ -298,8 +336,10 @@ def test_schema_accepts_good_configurations(name):
 
 
 @pytest.mark.parametrize("path, value", [
-    (["listners"], []), (["routes", 0, "pth"], "x"), ([*ROUTE, "access"], "open"), ([*ROUTE, "methods"], "GET"),
-    ([*ROUTE, "upstream"], None), ([*ROUTE, "path"], 7), ([*ISSUER, "keys"], None), (["workers"], "many"),
+    (["listners"], []), (["routes", 0, "pth"], "x"), ([*ROUTE, "access"], "open"),
+    ([*ROUTE, "methods"], "GET"),
+    ([*ROUTE, "upstream"], None), ([*ROUTE, "path"], 7), ([*ISSUER, "keys"], None),
+    (["workers"], "many"),
     (["upstreams", "api", "balance"], "random"), (["realm"], 5)], ids=str)
 def test_schema_refuses_what_the_decoder_refuses(path, value):
     assert list(validator().iter_errors(changed(path, value)))
@@ -461,7 +501,8 @@ def test_garbage_never_kills(launch, upstream):
     import random
     gateway = launch(small(upstream.endpoint))
     source = random.Random(7)
-    good = request_bytes("POST", "/token/x", token=mint(), body=b"hello", fields={"X-A": "b", "Connection": "close"})
+    good = request_bytes("POST", "/token/x", token=mint(), body=b"hello",
+                         fields={"X-A": "b", "Connection": "close"})
     for _ in range(400):
         data = bytearray(good)
         for _ in range(source.randrange(1, 8)):

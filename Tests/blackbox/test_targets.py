@@ -21,16 +21,22 @@ CONFUSIONS = [
     "/public/.../admin", "/public/. ./admin", "/public/%252e%252e/admin", "/public/%252e/admin",
     "/public/%25%32%65/admin", "/public/%%32%65/admin", "/public/%c0%ae%c0%ae/admin",
     "/public/%c0%af/admin", "/public/%e0%80%af/admin", "/public/%ff/x", "/public/%00/admin",
-    "/public/x%00", "/public/%0d%0aX:1", "/public/%0a", "/public/%09x", "/public/%7f", "/public/%1f",
-    "/public/%80", "/public/%c3", "/public/%u002e%u002e/admin", "/public/%", "/public/%2", "/public/%zz",
-    "/public/%2g", "/public/%-1", "/public/x%", "/public//admin", "//admin", "///admin", "//public/x",
-    "/public/x//", "/public//", "//", "/./admin", "/admin/.", "/admin/./", "/public/.", "/public/..",
+    "/public/x%00", "/public/%0d%0aX:1", "/public/%0a", "/public/%09x", "/public/%7f",
+    "/public/%1f",
+    "/public/%80", "/public/%c3", "/public/%u002e%u002e/admin", "/public/%", "/public/%2",
+    "/public/%zz",
+    "/public/%2g", "/public/%-1", "/public/x%", "/public//admin", "//admin", "///admin",
+    "//public/x",
+    "/public/x//", "/public//", "//", "/./admin", "/admin/.", "/admin/./", "/public/.",
+    "/public/..",
     "/public/x/..", "/.", "/..", "/%2e", "/public/%20", "/public/ /x", "/public/%20/x",
-    "/public/.%20/x", "/public/x/%20%2e", "/admin;x", "/;/admin", "/public;/x", "/public/x;", "/public/;",
+    "/public/.%20/x", "/public/x/%20%2e", "/admin;x", "/;/admin", "/public;/x", "/public/x;",
+    "/public/;",
     "/public/x;jsessionid=1", "/public/%3B", "/public/%5C", "/public/%5c..%5cadmin", "/public/%2f",
-    "/public/a%2fb", "/public/x#frag", "/public#", "/#", "/public/x?y#z", "/public/é", "/public/\x80",
+    "/public/a%2fb", "/public/x#frag", "/public#", "/#", "/public/x?y#z", "/public/é",
+    "/public/\x80",
     "/public/\xff", "/public/x\x01", "/public/\x7f", "/public/%ed%a0%80", "/public/%f5%80%80%80",
-    "/public/%fe", "/public/%c1%81dmin", "/public/%e2%80", "/public/%F0%9F%98", "/public/%2525", 
+    "/public/%fe", "/public/%c1%81dmin", "/public/%e2%80", "/public/%F0%9F%98", "/public/%2525",
     "/public/%2561", "/public/%2525%32%65",
 ]
 CONFUSIONS = [target.rstrip(" ") for target in CONFUSIONS]
@@ -45,7 +51,8 @@ def test_ambiguous_path_is_refused(proxy, target):
 
 @pytest.mark.parametrize("target", [
     "/admin", "/%61dmin", "/a%64min", "/%61%64%6d%69%6e", "/%61%64%6D%69%6E", "/admin?public",
-    "/admin?x=/public/x", "/admin?/../public/x", "/admin/", "/admin/x", "/%61dmin/x", "/admin/public",
+    "/admin?x=/public/x", "/admin?/../public/x", "/admin/", "/admin/x", "/%61dmin/x",
+    "/admin/public",
     "/admin?access=public&role=admin", "/admin??", "/admin?%00", "/admin?a;b", "/admin?a\\b"])
 def test_the_rule_of_admin_holds_however_it_is_written(proxy, target):
     proxy.refuses(get(target), 401)
@@ -54,8 +61,10 @@ def test_the_rule_of_admin_holds_however_it_is_written(proxy, target):
 
 
 @pytest.mark.parametrize("target", [
-    "/ADMIN", "/Admin", "/admin.", "/admin%2e", "/admin%20", "/admin,x", "/admin.json", "/admi", "/admin2",
-    "/%41dmin", "/", "/nothing", "/publi", "/public2", "/PUBLIC/x", "/exact/", "/exact/x", "/exact/slash",
+    "/ADMIN", "/Admin", "/admin.", "/admin%2e", "/admin%20", "/admin,x", "/admin.json", "/admi",
+    "/admin2",
+    "/%41dmin", "/", "/nothing", "/publi", "/public2", "/PUBLIC/x", "/exact/", "/exact/x",
+    "/exact/slash",
     "/get-only/", "/files/", "/files/a/b", "/files/a/meta/", "/filesx"])
 def test_other_paths_are_not_found(proxy, target):
     """Case and a final slash count; `{id}` is never empty."""
@@ -65,16 +74,20 @@ def test_other_paths_are_not_found(proxy, target):
 @pytest.mark.parametrize("target, forwarded", [
     ("/public", "/public"), ("/public/", "/public/"), ("/public/x", "/public/x"),
     ("/public/%41%7a%30%2d%5f%7e", "/public/Az0-_~"), ("/public/%c3%a9", "/public/%C3%A9"),
-    ("/public/a%20b", "/public/a%20b"), ("/public/a%2bb", "/public/a%2Bb"), ("/public/a+b", "/public/a+b"),
+    ("/public/a%20b", "/public/a%20b"), ("/public/a%2bb", "/public/a%2Bb"),
+    ("/public/a+b", "/public/a+b"),
     ("/public/a%3ab", "/public/a%3Ab"), ("/public/%e6%bc%a2", "/public/%E6%BC%A2"),
     ("/public/x.y..z", "/public/x.y..z"), ("/public/.hidden", "/public/.hidden"),
     ("/public/a:b@c!$&'()*,=", "/public/a:b@c!$&'()*,="), ("/public/%21", "/public/%21"),
-    ("/public/100%25", "/public/100%25"), ("/public/%25", "/public/%25"), ("/public/%25x", "/public/%25x"),
+    ("/public/100%25", "/public/100%25"), ("/public/%25", "/public/%25"),
+    ("/public/%25x", "/public/%25x"),
     ("/public/a%3Fb", "/public/a%3Fb"), ("/public/a%23b", "/public/a%23b"),
     ("/%70ublic/x", "/public/x"), ("/public/x%2ey", "/public/x.y"), ("/public/a|b", "/public/a|b"),
-    ("/public/{id}", "/public/{id}"), ("/public/\"x\"", "/public/\"x\""), ("/public/<x>", "/public/<x>"),
+    ("/public/{id}", "/public/{id}"), ("/public/\"x\"", "/public/\"x\""),
+    ("/public/<x>", "/public/<x>"),
     ("/public/x?", "/public/x?"), ("/public/x?a=b&c", "/public/x?a=b&c"),
-    ("/public/x?a=%2e%2e/%2f//;\\", "/public/x?a=%2e%2e/%2f//;\\"), ("/public/x?%zz%", "/public/x?%zz%"),
+    ("/public/x?a=%2e%2e/%2f//;\\", "/public/x?a=%2e%2e/%2f//;\\"),
+    ("/public/x?%zz%", "/public/x?%zz%"),
     ("/public/x??", "/public/x??"), ("/public/x?a=/../b", "/public/x?a=/../b"),
     ("/public/x?%41", "/public/x?%41"), ("/public/x?" + "q" * 8000, "/public/x?" + "q" * 8000),
     ("/public/" + "p" * 8000, "/public/" + "p" * 8000),
@@ -88,11 +101,14 @@ def test_what_was_matched_is_what_is_forwarded(proxy, target, forwarded):
 # Row 17: forms of the target.
 @pytest.mark.parametrize("target", [
     "http:http://api.test/admin", "admin", "admin/", "public/x", "*", "?x", "api.test", "http:",
-    "http://", "http:///public/x", "http:/public/x", "http//api.test/public/x", "://api.test/public/x",
-    "http://user@api.test/public/x", "http://user:pw@api.test/public/x", "http://@api.test/public/x",
+    "http://", "http:///public/x", "http:/public/x", "http//api.test/public/x",
+    "://api.test/public/x",
+    "http://user@api.test/public/x", "http://user:pw@api.test/public/x",
+    "http://@api.test/public/x",
     "http://other.test/public/x", "http://api.test:81/public/x", "http://api.test.evil/public/x",
     "http://api.test\\@evil/public/x", "http://api.test#/public/x", "http://api.test%2f/public/x",
-    "ftp://api.test/public/x", "javascript:alert(1)", "file:///etc/passwd", "http:api.test/public/x",
+    "ftp://api.test/public/x", "javascript:alert(1)", "file:///etc/passwd",
+    "http:api.test/public/x",
     "HTTP:/public/x", "http://api.test:/../public/x", "http://api.test/public/../admin",
     "http://api.test//admin", "http://api.test/public/%2e%2e/admin", "http://[::1/public/x",
     "http://api test/public/x", "http://evil.test,api.test/public/x", "/public/x /admin",
@@ -123,7 +139,8 @@ def test_options(proxy, target, status):
         proxy.nothing_forwarded()
 
 
-@pytest.mark.parametrize("target", ["api.test:443", "127.0.0.1:22", "/public/x", "http://api.test/public/x",
+@pytest.mark.parametrize("target", ["api.test:443", "127.0.0.1:22", "/public/x",
+                                    "http://api.test/public/x",
                                     "api.test", "*", "[::1]:443"])
 def test_connect_opens_no_tunnel(proxy, target):
     """405 always; a target that is no authority may be called malformed first."""
@@ -143,13 +160,18 @@ def test_trace_is_never_forwarded(proxy, target, token):
 
 
 @pytest.mark.parametrize("line", [
-    "GET /public/x", "GET  /public/x HTTP/1.1", "GET /public/x  HTTP/1.1", " GET /public/x HTTP/1.1",
-    "GET\t/public/x\tHTTP/1.1", "GET /public/x HTTP/1.1 ", "GET /public/x http/1.1", "GET /public/x HTTP/1",
-    "GET /public/x HTTP/1.10", "GET /public/x HTTP/01.1", "GET /public/x HTTP/1,1", "GET /public/x HTP/1.1",
+    "GET /public/x", "GET  /public/x HTTP/1.1", "GET /public/x  HTTP/1.1",
+    " GET /public/x HTTP/1.1",
+    "GET\t/public/x\tHTTP/1.1", "GET /public/x HTTP/1.1 ", "GET /public/x http/1.1",
+    "GET /public/x HTTP/1",
+    "GET /public/x HTTP/1.10", "GET /public/x HTTP/01.1", "GET /public/x HTTP/1,1",
+    "GET /public/x HTP/1.1",
     "GET /public/x HTTP/1.1x", "GET HTTP/1.1", "/public/x HTTP/1.1", "G(T /public/x HTTP/1.1",
-    "GET@ /public/x HTTP/1.1", "G\0T /public/x HTTP/1.1", "GÉT /public/x HTTP/1.1", "GET /public/x\0 HTTP/1.1",
+    "GET@ /public/x HTTP/1.1", "G\0T /public/x HTTP/1.1", "GÉT /public/x HTTP/1.1",
+    "GET /public/x\0 HTTP/1.1",
     "GET /pub\rlic/x HTTP/1.1", "GET /public/x HTTP/1.1\r", "G" * 70 + "/ /public/x HTTP/1.1",
-    "GET /public/x HTTP/0.9", "GET /public/x HTTP/-1.1", "\0", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+    "GET /public/x HTTP/0.9", "GET /public/x HTTP/-1.1", "\0",
+    "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
 ])
 def test_malformed_request_line_is_refused(proxy, line):
     proxy.refuses(line.encode("latin-1") + b"\r\nHost: api.test\r\n\r\n", 400)
@@ -172,8 +194,10 @@ def test_the_http2_preface_opens_nothing(proxy):
 
 # Routing.
 @pytest.mark.parametrize("target, route, status", [
-    ("/files/1", "file", 200), ("/files/special", "special", 401), ("/files/%73pecial", "special", 401),
-    ("/files/1/meta", "meta", 401), ("/files/special2", "file", 200), ("/files/SPECIAL", "file", 200),
+    ("/files/1", "file", 200), ("/files/special", "special", 401),
+    ("/files/%73pecial", "special", 401),
+    ("/files/1/meta", "meta", 401), ("/files/special2", "file", 200),
+    ("/files/SPECIAL", "file", 200),
     ("/token/x", "token", 401), ("/public/x/y/z", "public", 200)])
 def test_the_best_pattern_decides(proxy, target, route, status):
     response, line = proxy.logged("GET", target)
@@ -181,17 +205,24 @@ def test_the_best_pattern_decides(proxy, target, route, status):
 
 
 METHODS = [
-    ("GET", "/get-only", None, 200), ("HEAD", "/get-only", None, 200), ("POST", "/get-only", None, 405),
-    ("OPTIONS", "/get-only", None, 405), ("DELETE", "/get-only", None, 405), ("get", "/get-only", None, 405),
-    ("Get", "/get-only", None, 405), ("GETX", "/get-only", None, 405), ("PURGE", "/get-only", None, 405),
+    ("GET", "/get-only", None, 200), ("HEAD", "/get-only", None, 200),
+    ("POST", "/get-only", None, 405),
+    ("OPTIONS", "/get-only", None, 405), ("DELETE", "/get-only", None, 405),
+    ("get", "/get-only", None, 405),
+    ("Get", "/get-only", None, 405), ("GETX", "/get-only", None, 405),
+    ("PURGE", "/get-only", None, 405),
     ("PATCH", "/orders/1", None, 405), ("PATCH", "/orders/1", "orders:write", 405),
     ("HEAD", "/orders/1", "orders:read", 200), ("HEAD", "/orders/1", "orders:write", 403),
-    ("HEAD", "/head-own", None, 401), ("HEAD", "/head-own", "admin", 200), ("GET", "/head-own", None, 200),
+    ("HEAD", "/head-own", None, 401), ("HEAD", "/head-own", "admin", 200),
+    ("GET", "/head-own", None, 200),
     ("GET", "/with-default", None, 200), ("POST", "/with-default", None, 401),
     ("POST", "/with-default", "admin", 200), ("FOO", "/with-default", "admin", 200),
-    ("HEAD", "/with-default", None, 200), ("PURGE", "/options", None, 200), ("OPTIONS", "/options", None, 200),
-    ("GET", "/options", None, 405), ("OPTIONS", "/orders/1", None, 405), ("OPTIONS", "/token/x", None, 401),
-    ("PROPFIND", "/token/x", None, 401), ("X-CUSTOM", "/token/x", None, 401), ("OPTIONS", "/public/x", None, 200),
+    ("HEAD", "/with-default", None, 200), ("PURGE", "/options", None, 200),
+    ("OPTIONS", "/options", None, 200),
+    ("GET", "/options", None, 405), ("OPTIONS", "/orders/1", None, 405),
+    ("OPTIONS", "/token/x", None, 401),
+    ("PROPFIND", "/token/x", None, 401), ("X-CUSTOM", "/token/x", None, 401),
+    ("OPTIONS", "/public/x", None, 200),
     ("POST", "/nothing", None, 404), ("get", "/with-default", None, 401),
 ]
 
@@ -206,7 +237,8 @@ def test_method_chooses_within_the_pattern(proxy, method, target, scope, status)
 
 
 @pytest.mark.parametrize("method, target, allowed", [
-    ("POST", "/get-only", {"GET", "HEAD"}), ("PATCH", "/orders/1", {"GET", "HEAD", "POST", "DELETE"}),
+    ("POST", "/get-only", {"GET", "HEAD"}), ("PATCH", "/orders/1",
+                                             {"GET", "HEAD", "POST", "DELETE"}),
     ("GET", "/options", {"OPTIONS", "PURGE"}), ("POST", "/head-own", {"GET", "HEAD"})])
 def test_405_names_the_allowed_methods(proxy, method, target, allowed):
     response = proxy.refuses(request_bytes(method, target), 405)
@@ -226,7 +258,8 @@ def test_trace_405_has_an_allow_field(proxy):
     ("api.example.com:8080", 200, "exact-host"), ("api.example.com.", 200, "exact-host"),
     ("api.example.com.:443", 200, "exact-host"), ("www.example.com", 401, "wildcard"),
     ("a.b.example.com", 401, "wildcard"), ("x.deep.example.com", 200, "longer"),
-    ("deep.example.com", 401, "wildcard"), ("example.com", 404, None), ("evilexample.com", 404, None),
+    ("deep.example.com", 401, "wildcard"), ("example.com", 404, None),
+    ("evilexample.com", 404, None),
     ("api.example.com.evil.test", 404, None), ("api.test", 404, None), ("127.0.0.1", 404, None),
     ("[::1]:80", 404, None)])
 def test_host_decides_first(proxy, host, status, route):
@@ -260,9 +293,12 @@ def test_unsafe_paths_let_through_what_the_route_allows(proxy, target, forwarded
 
 
 @pytest.mark.parametrize("target", [
-    "/parameters/a%2Fb", "/parameters/a//b", "/encoded/a;b", "/encoded//a", "/doubled/a;b", "/doubled/a%2fb",
-    "/parameters/..;/admin", "/parameters/../admin", "/encoded/..%2fadmin", "/encoded/%2e%2e%2fadmin",
-    "/encoded/%2e%2e/admin", "/doubled//../admin", "/doubled/./x", "/parameters/%5c", "/encoded/%5c",
+    "/parameters/a%2Fb", "/parameters/a//b", "/encoded/a;b", "/encoded//a", "/doubled/a;b",
+    "/doubled/a%2fb",
+    "/parameters/..;/admin", "/parameters/../admin", "/encoded/..%2fadmin",
+    "/encoded/%2e%2e%2fadmin",
+    "/encoded/%2e%2e/admin", "/doubled//../admin", "/doubled/./x", "/parameters/%5c",
+    "/encoded/%5c",
     "/parameters/..;", "/parameters/.;x/y", "/encoded/x%2f..%2f..%2fadmin", "/encoded/%2f%2e%2e%2f",
     "/parameters;x/y", "/doubled/%00//x"])
 def test_unsafe_paths_let_through_nothing_else(proxy, target):

@@ -129,7 +129,8 @@ def test_the_same_token_passes_again_and_again(proxy):
 def test_members_in_another_order_and_with_white_space_pass(proxy):
     claims = tokens.claims()
     text = "{ " + " ,\n\t".join(
-        f'"{name}" : {value!r}'.replace("'", '"') for name, value in reversed(claims.items())) + " }"
+        f'"{name}" : {value!r}'.replace("'", '"') for name,
+        value in reversed(claims.items())) + " }"
     header = '{ "kid" : "rsa-1" ,\n "typ":"JWT", "alg":\t"RS256" }'
     assert proxy.get("/token/x", mint(text, header=header)).status == 200
 

@@ -45,7 +45,8 @@ def echo():
 @pytest.fixture
 def gateway(launch, echo):
     return launch(small(f"http://127.0.0.1:{echo.port}",
-                        {"path": "/ws/**", "scopes": ["orders:read"], "claimHeaders": {"X-Sub": "sub"}}))
+                        {"path": "/ws/**", "scopes": ["orders:read"],
+                         "claimHeaders": {"X-Sub": "sub"}}))
 
 
 def dial(gateway, path="/ws/echo", token=None, **more):
@@ -69,7 +70,8 @@ def test_echo_without_a_token_on_a_public_route(gateway):
         assert socket_.recv(timeout=5) == "hello"
 
 
-@pytest.mark.parametrize("case, status", [("none", 401), ("expired", 401), ("forged", 401), ("scope", 403)])
+@pytest.mark.parametrize("case, status", [("none", 401), ("expired", 401), ("forged", 401),
+                                          ("scope", 403)])
 def test_refused_handshake(gateway, echo, case, status):
     before = len(echo.headers)
     token = {"none": lambda: None, "expired": lambda: mint(exp=1), "scope": lambda: mint(scope="x"),
@@ -117,7 +119,8 @@ def test_the_101_passes_with_its_fields(proxy):
     proxy.upstream.script = lambda request, peer: Close(
         SWITCH[:-2] + b"Sec-WebSocket-Accept: abc\r\nX-Extra: 1\r\n\r\nhello")
     connection, response = opened(proxy)
-    assert response.get("Upgrade") == "websocket" and response.get("Connection").lower() == "upgrade"
+    assert response.get("Upgrade") == "websocket"
+    assert response.get("Connection").lower() == "upgrade"
     assert response.get("Sec-WebSocket-Accept") == "abc" and response.get("X-Extra") == "1"
     assert connection.reader.rest() == b"hello"
     request = proxy.upstream.request()

@@ -41,8 +41,8 @@ class Peer:
 
     def __init__(self, sock, number):
         self.sock = sock
-        # What a script sends is on its way at once: Nagle would hold a second message back until the
-        # first one's acknowledgement, and that comes with the next request.
+        # What a script sends is on its way at once: Nagle would hold a second message back until
+        # the first one's acknowledgement, and that comes with the next request.
         if sock.family != socket.AF_UNIX:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.number = number
@@ -114,10 +114,6 @@ class Upstream:
             except OSError:
                 return
             sock.settimeout(60)
-            if sock.family == socket.AF_INET:
-                # Else Nagle holds a second write back until the proxy's next request acknowledges
-                # the first, and bytes meant to come before that request come after it.
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             with self.changed:
                 self.connections += 1
                 peer = Peer(sock, self.connections)
