@@ -1,6 +1,6 @@
 """CPU time per request beside nginx and HAProxy, interleaved.
 
-Each round drives every contender once, in an order that rotates, with the same load from wrk over
+Each round drives every contender, in an order that rotates, with the same load from wrk over
 64 keep-alive connections, and divides the proxy's time on a CPU by the requests it answered. Ratios
 are taken to nginx within the round, since a virtual machine drifts over minutes. The verdict is the
 median of the rounds; a spread (interquartile range over median) above 6 % is called inconclusive.
@@ -9,6 +9,7 @@ median of the rounds; a spread (interquartile range over median) above 6 % is ca
 import argparse
 import collections
 import json
+import os
 import pathlib
 import statistics
 import subprocess
@@ -69,7 +70,7 @@ class Load:
         self.samples = []
 
     def run(self, seconds):
-        """Microseconds of CPU per request, and the number of requests."""
+        """Nanoseconds of CPU, and the number of requests."""
         command = [contenders.tool("wrk"), "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s",
                    "-s", str(self.script)]
         for name, value in self.fields.items():
@@ -83,10 +84,10 @@ class Load:
         result = json.loads(report.removeprefix("REPORT "))
         if result["failed"] or not result["requests"]:
             sys.exit(f"{self.name}: {result['failed']} requests failed\n{output}")
-        return spent / 1000 / result["requests"], result["requests"]
+        return spent, result["requests"]
 
-    def seconds_for(self, requests):
-        """A warm-up that also tells how long a round must be, with a tenth to spare."""
+    def passes_for(self, requests):
+        """A warm-up that also tells how many passes of a second a round takes, with a tenth to spare."""
         _, done = self.run(1)
         return max(1, -(-requests * 11 // (10 * done)))
 
@@ -140,18 +141,37 @@ def report(loads):
 
 
 def measure(loads, rounds, requests):
-    seconds = {load.name: load.seconds_for(requests) for load in loads}
+    """A round is several passes of a second each, in rotating order: what the machine does to one of
+    them it does to all, so the round's ratios feel its moods less than one long turn each would."""
+    passes = max(load.passes_for(requests) for load in loads)
     fewest = collections.defaultdict(lambda: sys.maxsize)
     for number in range(rounds):
-        turn = number % len(loads)
-        for load in loads[turn:] + loads[:turn]:
-            cost, done = load.run(seconds[load.name])
-            load.samples.append(cost)
-            fewest[load.name] = min(fewest[load.name], done)
+        spent, done = collections.Counter(), collections.Counter()
+        for turn in range(passes):
+            first = (number + turn) % len(loads)
+            for load in loads[first:] + loads[:first]:
+                cost, answered = load.run(1)
+                spent[load.name] += cost
+                done[load.name] += answered
+        for load in loads:
+            load.samples.append(spent[load.name] / 1000 / done[load.name])
+            fewest[load.name] = min(fewest[load.name], done[load.name])
         costs = "  ".join(f"{load.name} {load.samples[-1]:.2f}" for load in loads)
         print(f"round {number + 1}/{rounds}: {costs}", flush=True)
     least = min(fewest.values())
     print(f"{rounds} rounds, {CONNECTIONS} connections, at least {least} requests a round")
+
+
+def keep_apart(proxies, upstream):
+    """The proxies on one processor, load and upstream on another, so that no one's migrations count."""
+    cpus = sorted(os.sched_getaffinity(0))
+    if len(cpus) < 2:
+        return
+    for proxy in proxies:
+        proxy.pin(cpus[0])
+    upstream.pin(cpus[1])
+    # wrk is started from here and stays here.
+    os.sched_setaffinity(0, {cpus[1]})
 
 
 def run(options, folder, owned):
@@ -171,6 +191,7 @@ def run(options, folder, owned):
         access=str(pathlib.Path(folder, "access.log"))))
     for proxy in (nginx, haproxy, quiet, logging):
         verify_added_fields(proxy)
+    keep_apart([nginx, haproxy, quiet, logging], upstream)
 
     tokens = pathlib.Path(folder, "tokens")
     tokens.write_text("".join(
@@ -193,7 +214,7 @@ def main():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--binary", required=True, help="the bearward executable")
     parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--requests", type=int, default=40000, help="at least, per round")
+    parser.add_argument("--requests", type=int, default=150000, help="at least, per round")
     parser.add_argument("--tokens", type=int, default=5000, help="how many rotate")
     parser.add_argument("--enforce", action="store_true", help="exit 1 when a bar is not met")
     options = parser.parse_args()

@@ -1,5 +1,6 @@
 """Small pieces that the measuring scripts share: free ports, owned processes, their CPU and memory."""
 
+import os
 import pathlib
 import socket
 import subprocess
@@ -40,6 +41,12 @@ class Owned:
         pid = self.process.pid
         children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
         return [pid, *map(int, children)]
+
+    def pin(self, cpu):
+        """Keeps all its threads on one processor."""
+        for pid in self.family():
+            for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+                os.sched_setaffinity(int(task.name), {cpu})
 
     def cpu_nanoseconds(self):
         """Time on a CPU, user and system, of all threads; the scheduler's own clock."""
