@@ -4,6 +4,8 @@
 #include <pthread.h>
 #include <sched.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 int clinux_accept(int listener, struct sockaddr_storage *address, socklen_t *length) {
     return accept4(listener, (struct sockaddr *)address, length, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -31,4 +33,12 @@ int clinux_processor_count(void) {
 const char *clinux_error_text(int code) {
     const char *text = strerrordesc_np(code);
     return text ? text : "unknown error";
+}
+
+ssize_t clinux_receive(int descriptor, void *buffer, size_t length) {
+    return syscall(SYS_recvfrom, descriptor, buffer, length, 0, NULL, NULL);
+}
+
+ssize_t clinux_send(int descriptor, const void *buffer, size_t length) {
+    return syscall(SYS_sendto, descriptor, buffer, length, MSG_NOSIGNAL, NULL, 0);
 }

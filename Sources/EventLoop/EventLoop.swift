@@ -145,7 +145,8 @@ package final class EventLoop {
             !isReceiving, "the receive buffer is lent already: resume work with resumeLater")
         while true {
             // The buffer has `receiveCapacity` bytes.
-            let count = unsafe recv(descriptor, receiveBuffer, EventLoop.receiveCapacity, 0)
+            let count = unsafe clinux_receive(
+                descriptor, receiveBuffer, EventLoop.receiveCapacity)
             if count > 0 {
                 isReceiving = true
                 body(unsafe Span(_unsafeStart: receiveBuffer, byteCount: count))

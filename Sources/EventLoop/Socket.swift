@@ -80,7 +80,7 @@ package struct Socket: ~Copyable {
         while true {
             // The span's bytes live for the call.
             let sent = unsafe bytes.withUnsafeBytes {
-                unsafe Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
+                unsafe clinux_send(descriptor, $0.baseAddress, $0.count)
             }
             if sent >= 0 { return .sent(sent) }
             if errno == EINTR { continue }

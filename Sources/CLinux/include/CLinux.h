@@ -31,3 +31,12 @@ int clinux_processor_count(void);
 
 /// The system's words for an errno: a static string.
 const char *clinux_error_text(int code);
+
+/* Receiving and sending without glibc's wrappers: those are cancellation points, and in a process
+ * with several threads each call pays for that twice. No thread here is ever cancelled. */
+
+/// Reads what has come, as recv(2) with no flags. Returns a count or -1 with errno.
+ssize_t clinux_receive(int descriptor, void *buffer, size_t length);
+
+/// Sends as send(2) with MSG_NOSIGNAL. Returns a count or -1 with errno.
+ssize_t clinux_send(int descriptor, const void *buffer, size_t length);
