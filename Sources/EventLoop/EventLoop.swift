@@ -45,6 +45,8 @@ package final class EventLoop {
     package var now: Instant { turnStart }
     /// Called at the end of each turn, before the loop waits.
     package var endOfTurn: (() -> Void)?
+    /// Called when a turn begins, after the wait and before any handler.
+    package var startOfTurn: (() -> Void)?
 
     private var turnStart = Instant.now
     private let epoll: Int32
@@ -182,6 +184,7 @@ package final class EventLoop {
     package func turn(maxWait: Int32 = -1) {
         let count = wait(maxWait)
         turnStart = Instant.now
+        startOfTurn?()
         dispatch(count)
         giveTurns()
         tellDeadlines(upTo: now)

@@ -69,7 +69,8 @@ final class Worker {
         mailboxReader = try MailboxReader(loop: loop, mailbox: context.mailboxes[index]) {
             [unowned self] message in receive(message)
         }
-        loop.endOfTurn = { [unowned self] in endTurn() }
+        loop.startOfTurn = { [unowned self] in updateClock() }
+        loop.endOfTurn = { [unowned self] in passLogOn() }
         updateClock()
     }
 
@@ -209,15 +210,15 @@ final class Worker {
         loop.stop()
     }
 
-    // MARK: Turns end
+    // MARK: Turns begin and end
 
-    private func endTurn() {
-        updateClock()
+    private func passLogOn() {
         guard !logLines.isEmpty, let log = context.accessLog else { return }
         logLines.withBytes { counters.logLinesDropped &+= log.append($0) }
         logLines.removeAll(keepingCapacity: logLines.capacity <= 131_072)
     }
 
+    /// After the wait, which may have been long: tokens are held against this clock.
     private func updateClock() {
         unixMilliseconds = Instant.unixMilliseconds
         date.update(unixSeconds: unixMilliseconds / 1000)

@@ -12,7 +12,7 @@ from harness import tokens
 from harness.client import request_bytes
 from harness.gateway import poll
 from harness.modules import shared_proxy
-from harness.standard import small
+from harness.standard import issuer, small
 from harness.tokens import AUDIENCE, DROP, SECRET, b64, integer, keys, mint, rsa_key
 
 FIVE = [rsa_key(f"five-{n}") for n in range(5)]
@@ -289,3 +289,16 @@ def test_secret_file_loses_one_final_newline_only(own, folder):
                                    ("two", SECRET, 401),
                                    ("two", SECRET + b"\n", 200)]:
         assert proxy.get("/token/x", mint(iss=iss(name), secret=secret)).status == expected, name
+
+
+def test_token_that_expired_while_its_connection_rested_is_refused(own):
+    """Time is asked for when a request comes, however long the worker had nothing to do before."""
+    proxy = own(issuers={"main": issuer(leeway="0s")})
+    expiry = int(time.time()) + 2
+    token = mint(exp=expiry)
+    with proxy.connect() as connection:
+        connection.send(request_bytes("GET", "/token/x", token=token))
+        assert connection.response().status == 200
+        time.sleep(max(0, expiry + 0.2 - time.time()))
+        connection.send(request_bytes("GET", "/token/x", token=token))
+        assert connection.response().status == 401
