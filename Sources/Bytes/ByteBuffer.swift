@@ -161,19 +161,6 @@ public struct ByteBuffer: ~Copyable {
         capacity = 0
     }
 
-    /// Lets `fill` write into at least `minimum` free bytes; it returns how many it wrote.
-    @unsafe
-    package mutating func appendUninitialized(
-        minimum: Int, _ fill: (UnsafeMutableRawBufferPointer) -> Int
-    ) {
-        reserve(minimum)
-        guard let base = unsafe base else { return }
-        let room = capacity &- end
-        let written = unsafe fill(UnsafeMutableRawBufferPointer(start: base + end, count: room))
-        precondition(written >= 0 && written <= room, "wrote past the room given")
-        end &+= written
-    }
-
     @inline(never)
     @usableFromInline
     mutating func makeRoom(for extra: Int) {

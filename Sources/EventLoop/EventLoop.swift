@@ -4,9 +4,9 @@ internal import Glibc
 /// One thread's loop over epoll: readiness, deadlines and turns that were asked for.
 ///
 /// Not Sendable: it is made inside the thread that runs it, and so is everything registered with
-/// it. A turn is: wait, tell each ready handler, give the turns asked for, tell deadlines that
-/// passed, then the end-of-turn hook. Streams are registered once, edge-triggered, for their whole
-/// life.
+/// it. A turn is: wait, the start-of-turn hook, tell each ready handler, give the turns asked for,
+/// tell deadlines that passed, then the end-of-turn hook. Streams are registered once,
+/// edge-triggered, for their whole life.
 @safe
 package final class EventLoop {
     /// What reading from a socket gave.

@@ -1,3 +1,4 @@
+internal import Bytes
 internal import EventLoop
 internal import Synchronization
 
@@ -13,17 +14,12 @@ final class AccessLog: Sendable {
         case file(path: String)
     }
 
-    private struct Queue: Sendable {
-        var bytes: [UInt8] = []
-        var isEnding = false
-    }
-
     /// Bytes that may wait for the writer.
     private static let maxQueued = 4 << 20
     /// How long the writer lets lines gather before it writes them, in milliseconds.
     private static let gatherMilliseconds: Int64 = 10
 
-    private let queue = Mutex(Queue())
+    private let queue = Mutex<[UInt8]>([])
     private let mailbox: Mailbox<Command>
     private let target: Target
 
@@ -43,11 +39,11 @@ final class AccessLog: Sendable {
     /// Adds whole lines. Returns how many were dropped because the queue is full.
     func append(_ lines: Span<UInt8>) -> UInt64 {
         let (hasRoom, isFirst) = queue.withLock { queue in
-            guard queue.bytes.count + lines.count <= AccessLog.maxQueued else {
+            guard queue.count + lines.count <= AccessLog.maxQueued else {
                 return (false, false)
             }
-            let isFirst = queue.bytes.isEmpty
-            queue.bytes.append(copying: lines)
+            let isFirst = queue.isEmpty
+            queue += [UInt8](copying: lines)
             return (true, isFirst)
         }
         if isFirst { mailbox.post(.linesWait) }
@@ -77,7 +73,7 @@ final class AccessLog: Sendable {
     private func takeQueued() -> [UInt8] {
         queue.withLock { queue in
             var taken: [UInt8] = []
-            swap(&taken, &queue.bytes)
+            swap(&taken, &queue)
             return taken
         }
     }
@@ -159,12 +155,5 @@ final class AccessLog: Sendable {
             if error != lastError { onError(error) }
             lastError = error
         }
-    }
-}
-
-extension Array where Element == UInt8 {
-    fileprivate mutating func append(copying bytes: Span<UInt8>) {
-        reserveCapacity(count + bytes.count)
-        for index in 0..<bytes.count { append(bytes[index]) }
     }
 }

@@ -7,8 +7,7 @@ internal import HTTP
 /// What a client says of itself is worth nothing, so these are written anew; only what a trusted
 /// proxy says is kept, and extended by what we see.
 enum ForwardingFields {
-    /// Appends the fields for one request. Lines that were kept or joined here are dropped from
-    /// `fields`.
+    /// Appends the fields for one request. The lines they replace were dropped by `dropReplaced`.
     static func append(
         _ head: RequestHead, _ bytes: Span<UInt8>, client: ClientAddress,
         to output: inout ByteBuffer
@@ -28,8 +27,8 @@ enum ForwardingFields {
         output.append("\r\n")
     }
 
-    /// Drops the lines that are joined or written anew; those of `Via` always, the others too.
-    static func dropReplaced(_ fields: FieldSection, isTrusted: Bool) {
+    /// Drops the lines that are joined or written anew.
+    static func dropReplaced(_ fields: FieldSection) {
         guard fields.hasForwardingFields else { return }
         for index in 0..<fields.count {
             switch fields[index].kind {

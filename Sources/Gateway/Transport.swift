@@ -48,9 +48,6 @@ final class Transport {
     /// Whether the peer takes its bytes so slowly that no more should be made for it.
     var isCongested: Bool { isBlocked && !pending.isEmpty }
 
-    /// Bytes that wait for the kernel.
-    var pendingCount: Int { pending.count }
-
     /// Notes what the loop told.
     func note(_ readiness: Readiness) {
         if readiness.allowsReading { isReadable = true }

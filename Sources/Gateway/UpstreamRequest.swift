@@ -134,7 +134,7 @@ struct UpstreamRequest: ~Copyable {
                 }
             if isDropped { fields.drop(index) }
         }
-        ForwardingFields.dropReplaced(fields, isTrusted: facts.client.isTrusted)
+        ForwardingFields.dropReplaced(fields)
         facts.route.requestEdits.drop(from: fields, bytes)
     }
 
