@@ -3,7 +3,7 @@ internal import EventLoop
 internal import HTTP
 
 /// How a request is refused, and how a connection goes on or ends behind a response.
-extension DownstreamConnection {
+extension HTTP1Downstream {
     /// Bytes of a refused request's body that are read to keep the connection.
     private static let maxDiscarded: Int64 = 65536
     /// Bytes and time given to a client to end its side.

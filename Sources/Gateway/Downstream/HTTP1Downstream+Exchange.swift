@@ -1,5 +1,5 @@
 /// What an exchange tells the client's connection.
-extension DownstreamConnection {
+extension HTTP1Downstream {
     /// Whether bytes may be made for the client.
     var isReady: Bool { !transport.isCongested }
 

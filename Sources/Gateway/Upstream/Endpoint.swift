@@ -13,7 +13,7 @@ final class Endpoint {
     /// What stands in `Host` where the route says `endpoint`, and in log lines.
     let authority: String
     /// Connections at rest, the one used last at the end.
-    var idle: [UpstreamConnection] = []
+    var idle: [HTTP1Upstream] = []
     /// Connections that serve an exchange.
     var busyCount = 0
 

@@ -42,7 +42,7 @@ final class UpstreamPool {
     /// only a new connection will do, since one at rest has just turned out to be dead.
     func acquire(
         for exchange: Exchange, avoiding failed: Endpoint? = nil, isFresh: Bool = false
-    ) throws(UpstreamFault) -> UpstreamConnection? {
+    ) throws(UpstreamFault) -> HTTP1Upstream? {
         if let connection = try find(for: exchange, avoiding: failed, isFresh: isFresh) {
             return connection
         }
@@ -74,7 +74,7 @@ final class UpstreamPool {
 
     private func find(
         for exchange: Exchange, avoiding failed: Endpoint? = nil, isFresh: Bool = false
-    ) throws(UpstreamFault) -> UpstreamConnection? {
+    ) throws(UpstreamFault) -> HTTP1Upstream? {
         guard !endpoints.isEmpty else {
             if groups.contains(where: { $0 == nil }) { return nil }
             throw .unresolved
@@ -96,7 +96,7 @@ final class UpstreamPool {
     }
 
     /// Takes back a connection whose exchange is over and which can serve another.
-    func release(_ connection: UpstreamConnection) {
+    func release(_ connection: HTTP1Upstream) {
         let endpoint = connection.endpoint
         endpoint.busyCount -= 1
         if let waiter = nextWaiter() {
@@ -110,7 +110,7 @@ final class UpstreamPool {
     }
 
     /// Forgets a connection that closed.
-    func closed(_ connection: UpstreamConnection, wasIdle: Bool) {
+    func closed(_ connection: HTTP1Upstream, wasIdle: Bool) {
         let endpoint = connection.endpoint
         if wasIdle {
             endpoint.idle.removeAll { $0 === connection }
@@ -153,23 +153,23 @@ final class UpstreamPool {
         }
     }
 
-    private func reuse(_ connection: UpstreamConnection) -> UpstreamConnection {
+    private func reuse(_ connection: HTTP1Upstream) -> HTTP1Upstream {
         worker.counters.upstreamReuses += 1
         return use(connection)
     }
 
-    private func use(_ connection: UpstreamConnection) -> UpstreamConnection {
+    private func use(_ connection: HTTP1Upstream) -> HTTP1Upstream {
         connection.endpoint.busyCount += 1
         return connection
     }
 
     private func connect(
         to endpoint: Endpoint, for exchange: Exchange
-    ) throws(UpstreamFault) -> UpstreamConnection? {
+    ) throws(UpstreamFault) -> HTTP1Upstream? {
         if let slots = settings.slots, !slots.take() { return nil }
         do throws(SystemError) {
             worker.counters.upstreamConnects += 1
-            return try UpstreamConnection(
+            return try HTTP1Upstream(
                 pool: self, endpoint: endpoint, timeout: exchange.timeouts.connect, worker: worker)
         } catch {
             settings.slots?.giveBack()

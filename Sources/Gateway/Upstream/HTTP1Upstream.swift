@@ -9,7 +9,7 @@ internal import Telemetry
 ///     connecting ──▶ awaitingHead ──▶ receivingBody ──▶ idle ──▶ awaitingHead …
 ///          │               │   └────▶ tunnel              │
 ///          └───────────────┴──────────── closed ◀─────────┘
-final class UpstreamConnection: EventHandler {
+final class HTTP1Upstream: EventHandler {
     private enum State: Equatable {
         case connecting, idle, awaitingHead, receivingBody, tunnel, closed
     }
@@ -157,7 +157,7 @@ final class UpstreamConnection: EventHandler {
     private func pump() {
         var reads = 0
         while transport.isReadable, isReadingWanted {
-            guard reads < UpstreamConnection.readsPerTurn else { return transport.resumeLater() }
+            guard reads < HTTP1Upstream.readsPerTurn else { return transport.resumeLater() }
             reads += 1
             switch transport.receive({ received($0) }) {
             case .bytes: continue
@@ -187,7 +187,7 @@ final class UpstreamConnection: EventHandler {
 
     private var isInputFull: Bool { input.count > maxHead }
 
-    private var maxHead: Int { max(UpstreamConnection.maxHead, worker.settings.limits.requestHead) }
+    private var maxHead: Int { max(HTTP1Upstream.maxHead, worker.settings.limits.requestHead) }
 
     /// Handles what came; whatever is left over belongs to an unfinished head and is kept.
     private func consume(_ bytes: Span<UInt8>) {

@@ -47,7 +47,7 @@ final class Worker {
     private let index: Int
     private let context: WorkerContext
     private var listeners: [Listener] = []
-    private var connections: [DownstreamConnection] = []
+    private var connections: [HTTP1Downstream] = []
     private var pools: [UpstreamPool] = []
     private var admissionSlot: Admission?
     private var mailboxReader: MailboxReader<WorkerMessage>?
@@ -63,7 +63,7 @@ final class Worker {
         isLogging = context.accessLog != nil
         requestHead = RequestHead(maxFields: settings.limits.requestFields)
         responseHead = ResponseHead(
-            maxFields: max(UpstreamConnection.maxFields, settings.limits.requestFields))
+            maxFields: max(HTTP1Upstream.maxFields, settings.limits.requestFields))
         pools = context.upstreams.map { UpstreamPool($0, worker: self) }
         admissionSlot = Admission(context.configuration, pools: pools, worker: self)
         mailboxReader = try MailboxReader(loop: loop, mailbox: context.mailboxes[index]) {
@@ -134,7 +134,7 @@ final class Worker {
     }
 
     /// Lets go of a connection that closed.
-    func forget(_ connection: DownstreamConnection) {
+    func forget(_ connection: HTTP1Downstream) {
         let last = connections.removeLast()
         if last !== connection {
             last.index = connection.index
@@ -166,7 +166,7 @@ final class Worker {
         counters.connectionsAccepted += 1
         let trusted = context.configuration.listeners[listener].trustedProxies
         do throws(SystemError) {
-            let connection = try DownstreamConnection(
+            let connection = try HTTP1Downstream(
                 socket, client: ClientAddress(address, trusting: trusted), worker: self)
             connection.index = connections.count
             connections.append(connection)

@@ -13,7 +13,7 @@ internal import HTTP
 /// Bytes that come too early (a pipelined request, a tunnel's before the 101) are kept and reading
 /// stops until their turn. Whatever this connection is asked to do while another one is being
 /// handled it does in a turn of its own.
-final class DownstreamConnection: EventHandler {
+final class HTTP1Downstream: EventHandler {
     enum State: Equatable {
         /// Between requests, or in the middle of a head.
         case awaitingHead
@@ -101,7 +101,7 @@ final class DownstreamConnection: EventHandler {
     func pump(evenIfQuiet: Bool = false) {
         var reads = 0
         while transport.isReadable || (evenIfQuiet && reads == 0), isReadingWanted {
-            guard reads < DownstreamConnection.readsPerTurn else { return transport.resumeLater() }
+            guard reads < HTTP1Downstream.readsPerTurn else { return transport.resumeLater() }
             reads += 1
             switch transport.receive({ received($0) }) {
             case .bytes: continue
@@ -220,7 +220,7 @@ final class DownstreamConnection: EventHandler {
 
     /// Whether the bytes begin with a permitted empty line, or with the part of one that is there.
     private func mayBeEmptyLine(_ bytes: Span<UInt8>) -> Bool {
-        leadingLines < DownstreamConnection.maxLeadingLines && bytes[0] == UInt8(ascii: "\r")
+        leadingLines < HTTP1Downstream.maxLeadingLines && bytes[0] == UInt8(ascii: "\r")
             && (bytes.count == 1 || bytes[1] == UInt8(ascii: "\n"))
     }
 

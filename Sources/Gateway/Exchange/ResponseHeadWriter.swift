@@ -6,7 +6,7 @@ enum ResponseHeadWriter {
     /// A final response's head. `coding`: how the body is going to be delimited.
     static func write(
         _ head: ResponseHead, _ bytes: Span<UInt8>, edits: FieldEdits, coding: BodyRelay.Coding,
-        connection: DownstreamConnection, date: DateField, to output: inout ByteBuffer
+        connection: HTTP1Downstream, date: DateField, to output: inout ByteBuffer
     ) {
         appendStatusLine(head, bytes, to: &output)
         head.fields.dropHopByHopFields()

@@ -5,12 +5,12 @@ internal import Telemetry
 
 /// The client's side of an exchange. HTTP/2 adds a case.
 enum DownstreamStream {
-    case http1(DownstreamConnection)
+    case http1(HTTP1Downstream)
 }
 
 /// The upstream's side of an exchange. HTTP/2 adds a case.
 enum UpstreamStream {
-    case http1(UpstreamConnection)
+    case http1(HTTP1Upstream)
 }
 
 /// One request and its response: joins a client's stream and an upstream's.
@@ -92,7 +92,7 @@ final class Exchange {
     }
 
     /// A connection was found: sends the head.
-    func begin(on connection: UpstreamConnection) {
+    func begin(on connection: HTTP1Upstream) {
         tries += 1
         state = .sending
         upstream = .http1(connection)
@@ -295,7 +295,7 @@ final class Exchange {
     }
 
     /// The upstream gave no response, or no whole one.
-    func upstreamFailed(_ fault: UpstreamFault, from connection: UpstreamConnection) {
+    func upstreamFailed(_ fault: UpstreamFault, from connection: HTTP1Upstream) {
         let isStale = connection.isReused && !connection.hasResponded && fault == .closed
         if isStale { pool.closeIdle(at: connection.endpoint) }
         upstreamFailed(
