@@ -5,6 +5,7 @@ import json
 import socket
 import struct
 
+from .tls import TLSSocket
 from .wire import Closed, Fields, Reader, connect
 
 TIMEOUT = 8
@@ -33,8 +34,18 @@ class Response:
 
 
 class Connection:
-    def __init__(self, address, timeout=TIMEOUT):
+    """`tls` is a client context; the handshake is done when the connection is there."""
+
+    def __init__(self, address, timeout=TIMEOUT, *, tls=None, server_name="api.test",
+                 session=None):
         self.sock = connect(address, timeout)
+        if tls is not None:
+            self.sock = TLSSocket(self.sock, tls, server_name=server_name, session=session)
+            try:
+                self.sock.handshake()
+            except BaseException:
+                self.sock.close()
+                raise
         self.reader = Reader(self.sock)
 
     def __enter__(self):
@@ -51,6 +62,11 @@ class Connection:
             self.sock.sendall(data)
         except (BrokenPipeError, ConnectionResetError):
             pass
+
+    @property
+    def tls(self):
+        """The `ssl.SSLObject`: what was negotiated, and the session."""
+        return self.sock.tls
 
     def half_close(self):
         self.sock.shutdown(socket.SHUT_WR)

@@ -75,12 +75,14 @@ class AccessLog:
 
 class Gateway:
     def __init__(self, folder, config, *, name="gateway", environment=None, descriptors=None,
-                 start=True):
+                 start=True, tls=None):
         self.folder = pathlib.Path(folder)
         self.name = name
         self.config = json.loads(json.dumps(config))
         self.environment = environment
         self.descriptors = descriptors
+        # A client context where the first listener speaks TLS.
+        self.tls = tls
         self.log = AccessLog(self.folder / f"{name}.access.log")
         listeners = self.config.setdefault("listeners", [{}])
         for listener in listeners:
@@ -138,8 +140,8 @@ class Gateway:
             self.process.wait()
             return "killed, since SIGTERM did not end it"
 
-    def connect(self, timeout=TIMEOUT):
-        return Connection(self.address, timeout)
+    def connect(self, timeout=TIMEOUT, **more):
+        return Connection(self.address, timeout, **{"tls": self.tls, **more})
 
     def send(self, method="GET", target="/", **more):
         """A well-formed request on its own connection."""

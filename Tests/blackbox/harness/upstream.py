@@ -3,10 +3,12 @@
 import dataclasses
 import pathlib
 import socket
+import ssl
 import struct
 import threading
 import time
 
+from .tls import Handshake, TLSSocket
 from .wire import Closed, Fields, Reader
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nok"
@@ -46,12 +48,21 @@ class Peer:
         if sock.family != socket.AF_UNIX:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.number = number
+        self.is_cut = False
         self.reader = Reader(sock)
 
     def send(self, data):
         self.sock.sendall(data)
 
+    def close(self):
+        """In TLS with `close_notify`, unless the script said otherwise."""
+        if isinstance(self.sock, TLSSocket) and not self.is_cut:
+            self.sock.orderly_close()
+        else:
+            self.sock.close()
+
     def reset(self):
+        self.is_cut = True
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.sock.close()
 
@@ -72,20 +83,27 @@ class Peer:
 class Close:
     """A script's answer after which the upstream closes."""
 
-    def __init__(self, data=b"", *, reset=False):
+    def __init__(self, data=b"", *, reset=False, cut=False):
         self.data = data
         self.reset = reset
+        # TLS: the connection ends without `close_notify`.
+        self.cut = cut
 
 
 class Upstream:
     """Listens from creation on. `script(request, peer)` returns bytes, a Close, or None when it
     sent what it wanted itself. `early` scripts are called before the body is read."""
 
-    def __init__(self, path=None, port=0):
+    def __init__(self, path=None, port=0, *, tls=None):
+        # A server context; every handshake is noted, the ones that fail too.
+        self.tls = tls
+        self.handshakes = []
+        self.wires = []
         if path is None:
             self.listener = socket.create_server(("127.0.0.1", port), backlog=256)
             self.port = self.listener.getsockname()[1]
-            self.endpoint = f"http://127.0.0.1:{self.port}"
+            scheme = "http" if tls is None else "https"
+            self.endpoint = f"{scheme}://127.0.0.1:{self.port}"
         else:
             pathlib.Path(path).unlink(missing_ok=True)
             self.listener = socket.socket(socket.AF_UNIX)
@@ -123,14 +141,33 @@ class Upstream:
 
     def _serve(self, peer):
         try:
+            if self.tls is not None:
+                self._handshake(peer)
             while self._exchange(peer):
                 peer.reader.taken = b""
         except (Closed, OSError, ValueError, AssertionError):
             pass
         finally:
-            peer.sock.close()
+            peer.close()
             with self.changed:
                 self.peers.remove(peer)
+                self.changed.notify_all()
+
+    def _handshake(self, peer):
+        secured = TLSSocket(peer.sock, self.tls, server_side=True)
+        with self.changed:
+            self.wires.append(secured.received)
+        outcome = Handshake(error="closed")
+        try:
+            secured.handshake()
+            peer.sock, peer.reader = secured, Reader(secured)
+            outcome = secured.state()
+        except ssl.SSLError as error:
+            outcome = Handshake(error=error.reason or str(error))
+            raise
+        finally:
+            with self.changed:
+                self.handshakes.append(outcome)
                 self.changed.notify_all()
 
     def _exchange(self, peer):
@@ -147,6 +184,7 @@ class Upstream:
             peer.send(result.data)
             if result.reset:
                 peer.reset()
+            peer.is_cut |= result.cut
             return False
         if result is not None:
             peer.send(result)

@@ -11,6 +11,10 @@ class Closed(Exception):
         self.received = received
 
 
+class Truncated(Closed):
+    """The peer closed a TLS connection without `close_notify`."""
+
+
 class Fields(list):
     """Field lines in order, as (name, value) text."""
 
@@ -45,6 +49,8 @@ class Reader:
         self.sock = sock
         self.buffer = b""
         self.taken = b""
+        # How the peer ended, once `rest` has met it.
+        self.was_truncated = False
 
     def fill(self):
         try:
@@ -92,7 +98,8 @@ class Reader:
         while True:
             try:
                 self.fill()
-            except Closed:
+            except Closed as closed:
+                self.was_truncated = isinstance(closed, Truncated)
                 return self.take(len(self.buffer))
 
 
