@@ -84,7 +84,9 @@ let package = Package(
         tests(of: "OpenSSL", alsoUsing: ["Bytes"]),
         tests(of: "JWT", alsoUsing: ["JSON", "OpenSSL", "Bytes"]),
         tests(of: "Authorization", alsoUsing: ["HTTP", "OpenSSL", "JWT", "JSON", "Bytes"]),
-        tests(of: "Configuration", alsoUsing: ["JSON", "HTTP", "JWT", "Authorization", "Bytes"]),
+        tests(
+            of: "Configuration",
+            alsoUsing: ["JSON", "HTTP", "OpenSSL", "JWT", "Authorization", "Bytes"]),
         tests(of: "Telemetry", alsoUsing: ["JSON", "HTTP", "Bytes"]),
         tests(
             of: "Gateway",

@@ -23,6 +23,20 @@ enum AddressText {
         return isName(host) ? (host, port) : nil
     }
 
+    /// Whether TLS can ask for this name and find it in a certificate: labels of letters, digits,
+    /// hyphens and underscores (RFC 6125, section 6.4), with one final dot at most, or an address
+    /// without brackets.
+    static func isServerName(_ name: String) -> Bool {
+        if IPAddressText.octets(name) != nil { return true }
+        let labels = (name.hasSuffix(".") ? name.dropLast() : name[...])
+            .utf8.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
+        return name.utf8.count <= 254 && isName(name)
+            && labels.allSatisfy { label in
+                (1...63).contains(label.count)
+                    && label.allSatisfy { ASCII.isUnreserved($0) && $0 != UInt8(ascii: "~") }
+            }
+    }
+
     /// Digits and dots alone must be an address: some resolvers read `127.1` as one.
     private static func isName(_ host: String) -> Bool {
         if host.utf8.allSatisfy({ ASCII.isDigit($0) || $0 == UInt8(ascii: ".") }) {

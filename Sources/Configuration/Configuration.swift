@@ -1,4 +1,5 @@
 package import JWT
+package import OpenSSL
 
 /// What one `proxy.json` says: an immutable value, valid as a whole.
 package struct Configuration: Sendable {
@@ -22,8 +23,8 @@ package struct Configuration: Sendable {
     package let workers: Int?
     /// What is written down.
     package let log: LogSettings
-    /// Names of fields that no client may send, for `FieldNamePolicy`: `identityHeaders` and every
-    /// field that a route writes.
+    /// Names of fields that no client may send, for `FieldNamePolicy`: `identityHeaders`, every
+    /// field that a route writes, and those that carry a client's certificate.
     package let removedFields: [String]
 }
 
@@ -34,6 +35,11 @@ extension Configuration {
         package let address: ListenAddress
         /// Whose forwarding fields are believed.
         package let trustedProxies: TrustedProxies
+        /// How TLS is ended; nil for clear text.
+        package let tls: ListenerTLS?
+        /// The protocols spoken, in order of preference; never empty. In clear text HTTP/2 begins
+        /// with prior knowledge.
+        package let protocols: [ApplicationProtocol]
     }
 
     /// An address to listen at.
@@ -84,6 +90,8 @@ extension Configuration {
         package let token: Int
         /// Most clients' connections at a time; nil for no bound.
         package let connections: Int?
+        /// Most requests at a time on a connection of HTTP/2.
+        package let concurrentStreams: Int
     }
 
     /// How long clients may take.

@@ -65,7 +65,9 @@ package struct ConfigurationDecoder {
         let files = FileAccess(configurationFile: file, readFile: readFile)
         _ = root.value("$schema")
         let removed = FieldNameRules.identityHeaders(root)
-        let listeners = ListenerDecoder(files: files).decode(root)
+        let listeners = ListenerDecoder(
+            files: files, fieldsOfRoutes: FieldNameRules.written(in: root)
+        ).decode(root)
         let issuers = IssuerDecoder(files: files, checksKeyFiles: checksKeyFiles).decode(root)
         let upstreams = UpstreamDecoder(files: files).decode(root)
         let routes = RouteDecoder(root).decode()
@@ -80,7 +82,8 @@ package struct ConfigurationDecoder {
             realm: realm, listeners: listeners, issuers: issuers, upstreams: upstreams,
             routes: routes, limits: limits, timeouts: timeouts, tokenCache: tokenCache,
             workers: workers, log: log,
-            removedFields: removed + FieldNameRules.written(by: routes))
+            removedFields: removed
+                + FieldNameRules.written(by: routes, andAbout: listeners))
     }
 }
 

@@ -1,6 +1,7 @@
 import Authorization
 import Bytes
 import HTTP
+import JSON
 
 /// Which fields a configuration may name where.
 enum FieldNameRules {
@@ -55,19 +56,33 @@ enum FieldNameRules {
         return names
     }
 
-    /// Every field that a route writes into requests. Authorization is judged by itself.
-    static func written(by routes: [Configuration.Route]) -> [String] {
-        var names: [String] = []
+    /// Every field that a route writes into requests, and those about clients' certificates.
+    /// Authorization is judged by itself.
+    static func written(
+        by routes: [Configuration.Route], andAbout listeners: [Configuration.Listener]
+    ) -> [String] {
         var known: Set<[UInt8]> = []
-        for route in routes {
-            let written =
+        let written =
+            routes.flatMap { route in
                 route.rules.claimHeaders.map(\.field) + route.requestFields.set.map(\.name)
-            for name in written
-            where kind(name) != .authorization && known.insert(comparable(name)).inserted {
-                names.append(name)
             }
+            + listeners.compactMap(\.tls).flatMap { tls in
+                [tls.subjectHeader, tls.thumbprintHeader].compactMap { $0 }
+            }
+        return written.filter {
+            kind($0) != .authorization && known.insert(comparable($0)).inserted
         }
-        return names
+    }
+
+    /// Every field that a route writes into requests, where it is named, before routes are read:
+    /// what is malformed there is reported then.
+    static func written(in root: ObjectReader) -> [Located<String>] {
+        let routes = (root.value("routes")?.array ?? []).compactMap(\.object)
+        let members = routes.flatMap { route in
+            (route["claimHeaders"]?.object?.members ?? [])
+                + (route["requestHeaders"]?.object?["set"]?.object?.members ?? [])
+        }
+        return members.map { Located(value: $0.name, offset: $0.nameOffset) }
     }
 
     /// The kind of a field, look-alikes included.

@@ -1,8 +1,11 @@
 import JSON
+import OpenSSL
 
 /// `listeners`.
 struct ListenerDecoder {
     let files: FileAccess
+    /// Every request field that a route writes, where the configuration names it.
+    let fieldsOfRoutes: [Located<String>]
 
     func decode(_ root: ObjectReader) -> [Configuration.Listener] {
         guard root.has("listeners"), let elements = root.elements("listeners") else { return [] }
@@ -15,8 +18,10 @@ struct ListenerDecoder {
         for element in elements {
             guard let reader = ObjectReader(element, as: SchemaTables.listener, root.diagnostics)
             else { continue }
-            _ = reader.choices("protocols")
+            let protocols = protocols(reader)
             let proxies = trustedProxies(reader)
+            let tls = ListenerTLSDecoder(files: files, fieldsOfRoutes: fieldsOfRoutes)
+                .decode(reader, protocols: protocols)
             guard let address = address(reader) else { continue }
             if let twin = listeners.firstIndex(where: { $0.address == address.value }),
                 !address.value.letsTheSystemChoose
@@ -25,7 +30,10 @@ struct ListenerDecoder {
                     "the same address as the listener", at: address.offset, other: places[twin])
             }
             places.append(address.offset)
-            listeners.append(.init(address: address.value, trustedProxies: proxies))
+            listeners.append(
+                .init(
+                    address: address.value, trustedProxies: proxies, tls: tls,
+                    protocols: protocols))
         }
         return listeners
     }
@@ -50,6 +58,23 @@ struct ListenerDecoder {
             return nil
         }
         return Located(value: .tcp(host: host, port: port), offset: text.offset)
+    }
+
+    private func protocols(_ reader: ObjectReader) -> [ApplicationProtocol] {
+        guard let choices = reader.choices("protocols") else { return [] }
+        if reader.elements("protocols")?.isEmpty == true {
+            reader.diagnostics.error(
+                "\"protocols\" is empty", at: reader.value("protocols")?.offset ?? reader.offset)
+        }
+        var seen: [Located<String>] = []
+        for choice in choices {
+            if let twin = seen.first(where: { $0.value == choice.value }) {
+                reader.diagnostics.error(
+                    "\"\(choice.value)\" stands here and", at: choice.offset, other: twin.offset)
+            }
+            seen.append(choice)
+        }
+        return choices.map { $0.value == "h2" ? .http2 : .http11 }
     }
 
     private func trustedProxies(_ reader: ObjectReader) -> TrustedProxies {

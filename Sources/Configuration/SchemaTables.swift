@@ -46,13 +46,13 @@ enum SchemaTables {
                 "address", .string, #""host:port", "[::1]:8080" or "unix:/run/bearward.sock"."#,
                 isRequired: true),
             SchemaKey(
-                "protocols", .array(.choice(["http/1.1"])), "The protocols spoken.",
-                default: #"["http/1.1"]"#),
+                "protocols", .array(.choice(["h2", "http/1.1"])),
+                "The protocols spoken, in order of preference.", default: #"["h2", "http/1.1"]"#),
+            SchemaKey("tls", .object(listenerTLS), "How TLS is ended; none if absent."),
             SchemaKey(
                 "trustedProxies", .array(.string),
                 "Networks whose X-Forwarded-* and Forwarded fields are believed and extended; "
                     + #""unix" for a unix peer."#, default: "[]"),
-            SchemaKey(later: "tls"),
             SchemaKey(later: "proxyProtocol"),
         ])
 
@@ -121,8 +121,11 @@ enum SchemaTables {
         "upstreams.NAME",
         [
             SchemaKey(
-                "endpoints", .array(.string), #""http://host:port" or "unix:/path"."#,
+                "endpoints", .array(.string),
+                #""http://host:port", "https://…", "h2c://…" or "unix:/path"."#,
                 isRequired: true),
+            SchemaKey(
+                "tls", .object(upstreamTLS), "How endpoints that begin with https:// are met."),
             SchemaKey(
                 "balance", .choice(["round-robin", "least-connections"]),
                 "How an endpoint is chosen.", default: #""round-robin""#),
@@ -136,7 +139,6 @@ enum SchemaTables {
             SchemaKey(
                 "resolveInterval", .duration(.seconds(1)...mostTime),
                 "How often names are resolved again.", default: #""30s""#),
-            SchemaKey(later: "tls"),
             SchemaKey(later: "healthCheck"),
         ])
 
@@ -270,7 +272,9 @@ enum SchemaTables {
             SchemaKey(
                 "connections", .integer(1...10_000_000),
                 "Clients' connections at a time; as many as descriptors last if absent."),
-            SchemaKey(later: "concurrentStreams"),
+            SchemaKey(
+                "concurrentStreams", .integer(1...10_000),
+                "Requests at a time on a connection of HTTP/2.", default: "100"),
         ])
 
     static let timeouts = ObjectSchema(

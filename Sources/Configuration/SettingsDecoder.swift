@@ -20,9 +20,11 @@ enum SettingsDecoder {
         let fields = reader.integer("requestFields")
         let token = reader.size("token")
         let connections = reader.integer("connections")
-        guard let head, let fields, let token else { return nil }
+        let streams = reader.integer("concurrentStreams")
+        guard let head, let fields, let token, let streams else { return nil }
         return Configuration.Limits(
-            requestHead: head, requestFields: fields, token: token, connections: connections)
+            requestHead: head, requestFields: fields, token: token, connections: connections,
+            concurrentStreams: streams)
     }
 
     static func timeouts(_ root: ObjectReader) -> Configuration.Timeouts? {

@@ -13,6 +13,7 @@ struct UpstreamDecoder {
 
     private func upstream(_ name: String, _ reader: ObjectReader) -> Configuration.Upstream? {
         let endpoints = endpoints(reader)
+        let tls = UpstreamTLSDecoder(files: files).decode(reader, endpoints)
         let balance = reader.choice("balance").flatMap {
             Configuration.Upstream.Balance(rawValue: $0)
         }
@@ -23,7 +24,8 @@ struct UpstreamDecoder {
         guard let balance, let timeouts, let retries, let resolveInterval else { return nil }
         return Configuration.Upstream(
             name: name, endpoints: endpoints, balance: balance, timeouts: timeouts,
-            maxConnections: maxConnections, retries: retries, resolveInterval: resolveInterval)
+            maxConnections: maxConnections, retries: retries, resolveInterval: resolveInterval,
+            tls: tls)
     }
 
     private func timeouts(_ reader: ObjectReader) -> Configuration.UpstreamTimeouts? {
@@ -51,10 +53,6 @@ struct UpstreamDecoder {
     private func endpoint(
         _ text: Located<String>, _ diagnostics: Diagnostics
     ) -> Configuration.Endpoint? {
-        for scheme in ["https", "h2c"] where text.value.hasPrefix("\(scheme)://") {
-            diagnostics.error("\"\(scheme)://\" is not in this version", at: text.offset)
-            return nil
-        }
         if text.value.hasPrefix("unix:") {
             let path = String(text.value.dropFirst(5))
             let resolved = files.resolve(path)
@@ -64,24 +62,36 @@ struct UpstreamDecoder {
             }
             return .unix(path: resolved)
         }
-        guard text.value.hasPrefix("http://") else {
+        guard let (transport, authority) = split(text.value) else {
             diagnostics.error(
                 "endpoint without a scheme", at: text.offset,
-                hint: "write \"http://host:port\" or \"unix:/path\"")
+                hint: "write \"http://host:port\", \"https://host:port\", \"h2c://host:port\" "
+                    + "or \"unix:/path\"")
             return nil
         }
-        let authority = String(text.value.dropFirst(7))
         if authority.contains("/") {
             diagnostics.error(
                 "an endpoint has no path", at: text.offset,
                 hint: "a route's \"rewrite\" can add one")
             return nil
         }
-        guard let (host, port) = AddressText.hostAndPort(authority, defaultPort: 80), port > 0
+        guard
+            let (host, port) = AddressText.hostAndPort(
+                authority, defaultPort: transport.defaultPort), port > 0,
+            transport != .https || AddressText.isServerName(host)
         else {
             diagnostics.error("the endpoint has no valid host and port", at: text.offset)
             return nil
         }
-        return .tcp(host: host, port: port)
+        return .tcp(transport, host: host, port: port)
+    }
+
+    /// The scheme and what follows it.
+    private func split(_ text: String) -> (Configuration.Endpoint.Transport, String)? {
+        for transport in [Configuration.Endpoint.Transport.http, .https, .h2c] {
+            let scheme = transport.rawValue + "://"
+            if text.hasPrefix(scheme) { return (transport, String(text.dropFirst(scheme.count))) }
+        }
+        return nil
     }
 }

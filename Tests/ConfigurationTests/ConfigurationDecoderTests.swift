@@ -22,7 +22,20 @@ private let everything = #"""
           "address": "[::1]:8080", "protocols": ["http/1.1"],
           "trustedProxies": ["10.0.0.0/8", "unix"]
         },
-        { "address": "unix:run/b.sock" }
+        {
+          "address": "unix:run/b.sock",
+          "tls": {
+            "certificates": [
+              {
+                "certificate": "tls/api.pem", "privateKey": "tls/api.key", "ocsp": "tls/api.ocsp"
+              },
+              { "certificate": "tls/rsa.pem", "privateKey": "tls/rsa.key" }
+            ],
+            "clientCA": "tls/ca.pem", "clientCertificate": "optional",
+            "clientCertificateHeaders": { "subject": "X-Subject", "thumbprint": "X-Thumbprint" },
+            "minimumVersion": "1.3"
+          }
+        }
       ],
       "issuers": {
         "file": {
@@ -46,7 +59,14 @@ private let everything = #"""
           "timeouts": { "connect": "1s", "response": "2s", "idle": "3s", "stream": "4m" },
           "maxConnections": 7, "retries": 2, "resolveInterval": "1m"
         },
-        "plain": { "endpoints": ["http://h"] }
+        "plain": { "endpoints": ["http://h"] },
+        "safe": {
+          "endpoints": ["https://s", "https://[::1]:80", "h2c://c", "h2c://c:443", "http://p"],
+          "tls": {
+            "ca": "tls/ca.pem", "certificate": "tls/client.pem", "privateKey": "tls/client.key",
+            "serverName": "s.example", "unsafeNoVerification": true
+          }
+        }
       },
       "routes": [
         {
@@ -70,7 +90,8 @@ private let everything = #"""
         { "path": "/x", "scopes": ["s"], "upstream": "plain", "upstreamHost": "endpoint" }
       ],
       "limits": {
-        "requestHead": "32KiB", "requestFields": 50, "token": "8KiB", "connections": 1000
+        "requestHead": "32KiB", "requestFields": 50, "token": "8KiB", "connections": 1000,
+        "concurrentStreams": 20
       },
       "timeouts": { "head": "1s", "idle": "2s", "body": "3s", "drain": "0s" },
       "tokenCache": { "entries": 5, "size": "1KiB", "maxAge": "250ms" },
@@ -102,7 +123,9 @@ private let secretFile = ["/secret": "0123456789abcdef0123456789abcdef\n"]
         #expect(all.listeners[1].trustedProxies.isEmpty)
         #expect(
             all.limits
-                == .init(requestHead: 32768, requestFields: 50, token: 8192, connections: 1000))
+                == .init(
+                    requestHead: 32768, requestFields: 50, token: 8192, connections: 1000,
+                    concurrentStreams: 20))
         #expect(
             all.timeouts
                 == .init(head: .seconds(1), idle: .seconds(2), body: .seconds(3), drain: .zero))
@@ -110,7 +133,86 @@ private let secretFile = ["/secret": "0123456789abcdef0123456789abcdef\n"]
             all.tokenCache == TokenCacheLimits(entries: 5, bytes: 1024, maxAgeMilliseconds: 250))
         #expect(all.workers == 3)
         #expect(all.log == .init(level: "debug", access: .file(path: "dir/log/access.log")))
-        #expect(all.removedFields == ["X-Who", "X-Id-*", "Remote-User", "X-Tenant", "X-Plan"])
+        #expect(
+            all.removedFields == [
+                "X-Who", "X-Id-*", "Remote-User", "X-Tenant", "X-Plan", "X-Subject",
+                "X-Thumbprint",
+            ])
+    }
+
+    @Test func tlsOfListenersIsRead() throws {
+        let all = try decodeEverything()
+        #expect(all.listeners[0].tls == nil)
+        #expect(all.listeners[0].protocols == [.http11])
+        #expect(all.listeners[1].protocols == [.http2, .http11])
+        let tls = try #require(all.listeners[1].tls)
+        #expect(
+            tls.certificates == [
+                .init(
+                    certificate: "dir/tls/api.pem", privateKey: "dir/tls/api.key",
+                    ocsp: "dir/tls/api.ocsp"),
+                .init(
+                    certificate: "dir/tls/rsa.pem", privateKey: "dir/tls/rsa.key", ocsp: nil),
+            ])
+        #expect(tls.clientCA == "dir/tls/ca.pem")
+        #expect(tls.subjectHeader == "X-Subject")
+        #expect(tls.thumbprintHeader == "X-Thumbprint")
+        let settings = try tls.settings { try #require(Fixtures.material($0)) }
+        #expect(tls.settings == settings)
+        #expect(settings.identities.map { $0.staple == nil } == [false, true])
+        #expect(settings.clientCertificates == .optional)
+        #expect(settings.minimumVersion == .tls13)
+        #expect(settings.protocols == [.http2, .http11])
+        let names = ["api.pem", "api.key", "api.ocsp", "rsa.pem", "rsa.key", "ca.pem"]
+        #expect(tls.files == names.map { "dir/tls/\($0)" })
+    }
+
+    @Test func tlsOfUpstreamsIsRead() throws {
+        let all = try decodeEverything()
+        #expect(all.upstreams[0].tls == nil)
+        #expect(all.upstreams[2].endpoints.map(\.transport) == [.https, .https, .h2c, .h2c, .http])
+        #expect(
+            all.upstreams[2].endpoints.map(\.authority) == ["s", "[::1]:80", "c", "c:443", "p"])
+        #expect(
+            all.upstreams[2].endpoints.map(\.description) == [
+                "https://s:443", "https://[::1]:80", "h2c://c:80", "h2c://c:443", "http://p:80",
+            ])
+        let tls = try #require(all.upstreams[2].tls)
+        #expect(tls.serverName == "s.example")
+        #expect(!tls.settings.verifiesPeer)
+        #expect(tls.settings.protocols == [.http2, .http11])
+        #expect(tls.settings.identity?.staple == nil)
+        let settings = try tls.settings { try #require(Fixtures.material($0)) }
+        #expect(tls.settings == settings)
+        #expect(tls.files == ["ca.pem", "client.pem", "client.key"].map { "dir/tls/\($0)" })
+    }
+
+    @Test func secureEndpointsWithoutSettingsAreVerified() throws {
+        let all = try configuration(
+            sections(upstreams: #"{"up":{"endpoints":["https://h"]}}"#))
+        let tls = try #require(all.upstreams[0].tls)
+        #expect(tls.settings.verifiesPeer)
+        #expect(tls.settings.trust == nil)
+        #expect(tls.settings.identity == nil)
+        #expect(tls.serverName == nil)
+        #expect(tls.files == [])
+    }
+
+    @Test(arguments: [
+        #""claimHeaders":{"x_subject":"sub"}"#, #""requestHeaders":{"set":{"X.Subject":"s"}}"#,
+    ])
+    func fieldsAboutClientsAreNoRoutes(members: String) throws {
+        let listener =
+            #"[{"address":"h:1","tls":{"certificates":[{"certificate":"tls/api.pem","#
+            + #""privateKey":"tls/api.key"}],"clientCA":"tls/ca.pem","#
+            + #""clientCertificate":"required","clientCertificateHeaders":{"#
+            + #""subject":"X-Subject"}}}]"#
+        let found = problems(
+            sections(
+                listeners: listener, routes: #"[{"path":"/","upstream":"up",\#(members)}]"#))
+        #expect(found.count == 1)
+        #expect(found[0].contains("error: a route writes "))
+        #expect(found[0].hasPrefix("2:") && found[0].contains(" too, at 5:"))
     }
 
     @Test func issuersAreRead() throws {
@@ -143,8 +245,9 @@ private let secretFile = ["/secret": "0123456789abcdef0123456789abcdef\n"]
         let orders = try #require(all.upstreams.first)
         #expect(
             orders.endpoints == [
-                .tcp(host: "127.0.0.1", port: 9000), .tcp(host: "orders", port: 80),
-                .tcp(host: "::1", port: 81), .unix(path: "dir/o.sock"),
+                .tcp(.http, host: "127.0.0.1", port: 9000),
+                .tcp(.http, host: "orders", port: 80), .tcp(.http, host: "::1", port: 81),
+                .unix(path: "dir/o.sock"),
             ])
         #expect(
             orders.endpoints.map(\.authority) == [
@@ -215,7 +318,12 @@ private let secretFile = ["/secret": "0123456789abcdef0123456789abcdef\n"]
         #expect(all.removedFields.count == 11)
         #expect(
             all.limits
-                == .init(requestHead: 65536, requestFields: 100, token: 16384, connections: nil))
+                == .init(
+                    requestHead: 65536, requestFields: 100, token: 16384, connections: nil,
+                    concurrentStreams: 100))
+        #expect(all.listeners[0].protocols == [.http2, .http11])
+        #expect(all.listeners[0].tls == nil)
+        #expect(all.upstreams[0].tls == nil)
         #expect(
             all.timeouts
                 == .init(
@@ -249,8 +357,8 @@ private let secretFile = ["/secret": "0123456789abcdef0123456789abcdef\n"]
     @Test func everyKeyOfTheSchemaIsReadByTheDecoder() throws {
         let diagnostics = Diagnostics()
         let decoder = ConfigurationDecoder(
-            file: "proxy.json", environment: [:], checksKeyFiles: false,
-            readFile: { secretFile[$0].map { Array($0.utf8) } })
+            file: "dir/proxy.json", environment: [:], checksKeyFiles: false,
+            readFile: { secretFile[$0].map { Array($0.utf8) } ?? Fixtures.material($0) })
         _ = decoder.decode(everything.utf8Span.span, diagnostics)
         #expect(!diagnostics.hasErrors)
         var missing: [String] = []

@@ -49,7 +49,7 @@ import Testing
               "listners": [],
               "listeners": [{ "adress": "127.0.0.1:8080" }],
               "issuers": { "login": { "issuer": "i", "audiences": ["a"], "keys": {} } },
-              "upstreams": { "é": { "endpoints": ["https://a"] }, "b": { "endpoints": [] } },
+              "upstreams": { "é": { "endpoints": ["ftp://a"] }, "b": { "endpoints": [] } },
               "routes": [
                 { "path": "orders", "upstream": "c" },
                 { "path": "/x", "upstream": "b", "timeouts": { "response": "5" } }
@@ -63,8 +63,9 @@ import Testing
                 "3:17: error: listeners[] lacks \"address\"",
                 "3:19: error: \"adress\" is no key of listeners[]; did you mean \"address\"?",
                 #"4:70: error: "keys" must have exactly one of "file", "jwks" and "secretFile""#,
-                "5:39: error: \"https://\" is not in this version",
-                "5:75: error: \"endpoints\" is empty",
+                #"5:39: error: endpoint without a scheme; write "http://host:port", "#
+                    + #""https://host:port", "h2c://host:port" or "unix:/path""#,
+                "5:73: error: \"endpoints\" is empty",
                 "7:15: error: \"path\": must begin with \"/\"",
                 "7:37: error: there is no upstream \"c\"",
                 "8:64: error: \"response\" must be a duration; "
@@ -193,12 +194,13 @@ struct ProblemCase: CustomTestStringConvertible {
     }
 
     static let all: [ProblemCase] = {
-        let folder = URL(filePath: #filePath).deletingLastPathComponent()
-            .deletingLastPathComponent().appending(path: "fixtures/configuration")
-        let names = ["listeners", "issuers", "upstreams", "routes", "fields", "settings"]
+        let names = [
+            "listeners", "listener-tls", "issuers", "upstreams", "upstream-tls", "routes", "fields",
+            "settings",
+        ]
         return names.flatMap { name in
             let text = try? String(
-                contentsOf: folder.appending(path: "\(name).txt"), encoding: .utf8)
+                contentsOf: Fixtures.folder.appending(path: "\(name).txt"), encoding: .utf8)
             return (text ?? "").split(separator: "\n\n").map { ProblemCase(row: $0) }
         }
     }()

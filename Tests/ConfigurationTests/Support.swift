@@ -1,15 +1,29 @@
 import Bytes
 import Configuration
+import Foundation
 import Testing
 
-/// Decodes a text as `dir/proxy.json`.
+/// What tests share.
+enum Fixtures {
+    static let folder = URL(filePath: #filePath).deletingLastPathComponent()
+        .deletingLastPathComponent().appending(path: "fixtures/configuration")
+
+    /// A file of `fixtures/configuration/tls`, as `dir/tls/NAME`.
+    static func material(_ path: String) -> [UInt8]? {
+        guard path.hasPrefix("dir/tls/") else { return nil }
+        let file = folder.appending(path: String(path.dropFirst("dir/".count)))
+        return (try? Data(contentsOf: file)).map { Array($0) }
+    }
+}
+
+/// Decodes a text as `dir/proxy.json`; beside `files`, those of `Fixtures.material` are there.
 func decode(
     _ text: String, environment: [String: String] = [:], files: [String: String] = [:],
     checksKeyFiles: Bool = false, file: String = "dir/proxy.json"
 ) -> ConfigurationDecoder.Outcome {
     ConfigurationDecoder(
         file: file, environment: environment, checksKeyFiles: checksKeyFiles,
-        readFile: { path in files[path].map { Array($0.utf8) } }
+        readFile: { path in files[path].map { Array($0.utf8) } ?? Fixtures.material(path) }
     ).decode(text.utf8Span.span)
 }
 

@@ -45,7 +45,7 @@ final class NameResolution: EventHandler {
     static func fixedAddress(_ endpoint: Configuration.Endpoint) -> SocketAddress? {
         switch endpoint {
         case .unix(let path): .unix(path)
-        case .tcp(let host, let port): IPAddress(host).map { .ip($0, port: port) }
+        case .tcp(_, let host, let port): IPAddress(host).map { .ip($0, port: port) }
         }
     }
 
@@ -74,7 +74,7 @@ final class NameResolution: EventHandler {
 
     private func resolve(_ index: Int) {
         let name = names[index]
-        guard case .tcp(let host, let port) = name.target else { return }
+        guard case .tcp(_, let host, let port) = name.target else { return }
         names[index].nextLook = Instant.now.advanced(byMilliseconds: name.intervalMilliseconds)
         do throws(SystemError) {
             let addresses = try Resolver.addresses(of: host, port: port)
