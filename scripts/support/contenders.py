@@ -1,4 +1,8 @@
-"""The configurations that scripts/bench compares: one worker each, the same upstream for all."""
+"""The configurations that scripts/bench compares: one worker each, the same upstream for all.
+
+Each proxy is set up as its own documentation advises for this job: upstream connections kept alive,
+no access log, and with a certificate TLS 1.2 and 1.3, session tickets, and HTTP/2 offered by ALPN.
+"""
 
 import json
 import pathlib
@@ -8,10 +12,12 @@ import sys
 from demo_issuer import AUDIENCE, ISSUER
 from processes import Owned, free_port
 
+BODY = '{"order":42,"item":"tea","quantity":3,"state":"shipped"}'
+
 NGINX_COMMON = """
 daemon off; master_process on; pid {folder}/{name}.pid; error_log stderr error;
 worker_processes 1;
-events {{ worker_connections 4096; multi_accept on; }}
+events {{ worker_connections 8192; multi_accept on; }}
 http {{
     access_log off; keepalive_requests 100000000; keepalive_timeout 600s; tcp_nodelay on;
     client_body_temp_path {folder}/{name}-body; proxy_temp_path {folder}/{name}-proxy;
@@ -21,12 +27,15 @@ http {{
 }}
 """
 
-# Answers with the fields it received under /echo, and with a small body everywhere else.
+# Answers with the fields it received under /echo, with a file under /files, and with a small body
+# everywhere else.
 NGINX_UPSTREAM = """
+    sendfile on; sendfile_max_chunk 2m;
     server {{
         listen 127.0.0.1:{port};
         default_type application/json;
-        location / {{ return 200 '{{"order":42,"item":"tea","quantity":3,"state":"shipped"}}'; }}
+        location / {{ return 200 '{answer}'; }}
+        location /files/ {{ root {folder}; }}
         location /echo {{
             return 200 'via=$http_via
 x-forwarded-for=$http_x_forwarded_for
@@ -39,10 +48,15 @@ host=$http_host
     }}
 """
 
+# The temporary file is for uploads and responses that a slow client leaves behind; a streaming proxy
+# is compared without it, and with buffers that suit large bodies as well as small ones.
 NGINX_PROXY = """
-    upstream api {{ server 127.0.0.1:{upstream}; keepalive 64; keepalive_requests 100000000; }}
+    upstream api {{ server 127.0.0.1:{upstream}; keepalive 512; keepalive_requests 100000000; }}
     server {{
-        listen 127.0.0.1:{port};
+        listen 127.0.0.1:{port}{listen};
+{tls}
+        proxy_max_temp_file_size 0;
+        proxy_buffers 16 16k;
         location / {{
             proxy_pass http://api;
             proxy_http_version 1.1;
@@ -53,13 +67,19 @@ NGINX_PROXY = """
             proxy_set_header X-Forwarded-Host $http_host;
             proxy_set_header Via "1.1 nginx";
         }}
+        location = /nothing {{ return 404; }}
     }}
+"""
+
+NGINX_TLS = """
+        ssl_certificate {certificate}; ssl_certificate_key {key};
+        ssl_protocols TLSv1.2 TLSv1.3; ssl_session_tickets on;
 """
 
 HAPROXY = """
 global
     nbthread 1
-    maxconn 4096
+    maxconn {connections}
 defaults
     mode http
     timeout connect 5s
@@ -68,13 +88,32 @@ defaults
     timeout http-keep-alive 600s
     http-reuse always
 frontend in
-    bind 127.0.0.1:{port}
+    bind 127.0.0.1:{port}{bind}
+{rules}
     http-request set-header X-Forwarded-For %[src]
-    http-request set-header X-Forwarded-Proto http
+    http-request set-header X-Forwarded-Proto {scheme}
     http-request set-header Via "1.1 haproxy"
     default_backend api
 backend api
-    server one 127.0.0.1:{upstream}
+    server one 127.0.0.1:{upstream}{server}
+"""
+
+# HTTP/2 by prior knowledge, HTTP/1 else; the same answers as nginx gives above.
+HAPROXY_UPSTREAM = """
+global
+    nbthread 1
+    maxconn 4096
+defaults
+    mode http
+    timeout client 600s
+    timeout http-keep-alive 600s
+frontend in
+    bind 127.0.0.1:{port}
+    http-request return status 200 content-type text/plain lf-string \
+"via=%[req.hdr(via)]\\nx-forwarded-for=%[req.hdr(x-forwarded-for)]\\n\
+x-forwarded-proto=%[req.hdr(x-forwarded-proto)]\\nauthorization=%[req.hdr(authorization)]\\n" \
+if {{ path /echo }}
+    http-request return status 200 content-type application/json string '{answer}'
 """
 
 
@@ -91,36 +130,80 @@ def _nginx(name, body, port, folder):
 
 
 def nginx_upstream(folder):
+    """Its `/files/NAME` is `folder`/files/NAME."""
     port = free_port()
-    return _nginx("upstream", NGINX_UPSTREAM.format(port=port), port, folder)
+    body = NGINX_UPSTREAM.format(port=port, folder=folder, answer=BODY)
+    return _nginx("upstream", body, port, folder)
 
 
-def nginx_proxy(folder, upstream):
+def nginx(folder, upstream, certificate=None):
     port = free_port()
-    body = NGINX_PROXY.format(port=port, upstream=upstream.port)
+    tls = certificate and NGINX_TLS.format(
+        certificate=certificate.certificate, key=certificate.key)
+    body = NGINX_PROXY.format(
+        port=port, upstream=upstream.port, listen=" ssl http2" if tls else "", tls=tls or "")
     return _nginx("nginx", body, port, folder)
 
 
-def haproxy(folder, upstream):
+def _haproxy(name, text, port, folder):
+    path = pathlib.Path(folder, f"{name}.cfg")
+    path.write_text(text)
+    return Owned(name, [tool("haproxy"), "-db", "-q", "-f", str(path)], port, folder)
+
+
+def haproxy(folder, upstream, certificate=None, *, h2c=False, refuses=False, connections=4096):
+    """`h2c`: speaks it to the upstream. `refuses`: answers 404 to /nothing by itself, as the other
+    two do in any case; its rule is only there where it is asked for, since each request pays."""
     port = free_port()
-    path = pathlib.Path(folder, "haproxy.cfg")
-    path.write_text(HAPROXY.format(port=port, upstream=upstream.port))
-    return Owned("haproxy", [tool("haproxy"), "-db", "-q", "-f", str(path)], port, folder)
+    text = HAPROXY.format(
+        port=port, upstream=upstream.port, connections=connections,
+        bind=f" ssl crt {certificate.bundle} alpn h2,http/1.1" if certificate else "",
+        rules="    http-request return status 404 if { path /nothing }" if refuses else "",
+        scheme="https" if certificate else "http", server=" proto h2" if h2c else "")
+    return _haproxy("haproxy", text, port, folder)
 
 
-def bearward(binary, folder, upstream_endpoint, issuer, *, name="bearward", access="off", **more):
+def haproxy_upstream(folder):
+    port = free_port()
+    text = HAPROXY_UPSTREAM.format(port=port, answer=BODY)
+    return _haproxy("h2c-upstream", text, port, folder)
+
+
+def nghttpx(folder, upstream, certificate=None, *, h2c=False):
+    port = free_port()
+    nothing = pathlib.Path(folder, "nghttpx.conf")
+    nothing.touch()
+    command = [
+        tool("nghttpx"), f"--conf={nothing}", "--workers=1", "--no-ocsp",
+        f"--frontend=127.0.0.1,{port}" + ("" if certificate else ";no-tls"),
+        f"--backend=127.0.0.1,{upstream.port};;proto={'h2' if h2c else 'http/1.1'}",
+        "--add-x-forwarded-for", "--strip-incoming-x-forwarded-for",
+        "--accesslog-file=/dev/null", "--accesslog-format=-",
+        "--errorlog-file=/dev/stderr", "--log-level=ERROR",
+    ]
+    files = [str(certificate.key), str(certificate.certificate)] if certificate else []
+    return Owned("nghttpx", command + files, port, folder)
+
+
+def bearward(binary, folder, upstream_endpoint, issuer, *, name="bearward", access="off",
+             certificate=None, **more):
     """One worker with a public and a scope route; `more` are further top-level keys."""
     port = free_port()
     keys = pathlib.Path(folder, "jwks.json")
     issuer.write_key_set(keys)
+    listener = {"address": f"127.0.0.1:{port}"}
+    if certificate:
+        pair = {"certificate": str(certificate.certificate), "privateKey": str(certificate.key)}
+        listener["tls"] = {"certificates": [pair]}
     configuration = {
-        "listeners": [{"address": f"127.0.0.1:{port}"}],
+        "listeners": [listener],
         "issuers": {
             "bench": {"issuer": ISSUER, "audiences": [AUDIENCE], "keys": {"file": str(keys)}}
         },
         "upstreams": {"api": {"endpoints": [upstream_endpoint]}},
         "routes": [
             {"path": "/public/**", "access": "public", "upstream": "api"},
+            {"path": "/files/**", "access": "public", "upstream": "api"},
             {"path": "/echo", "access": "public", "upstream": "api"},
             {"path": "/orders/**", "scopes": ["orders:read"], "upstream": "api"},
         ],

@@ -1,5 +1,6 @@
 """Resident memory of the proxy: after the first verified request, per idle connection, and while
-a large upload and a slow reader stream through it."""
+a large upload and a slow reader stream through it. What an idle TLS connection takes is compared
+with HAProxy."""
 
 import argparse
 import pathlib
@@ -11,6 +12,7 @@ import threading
 import time
 
 import contenders
+import memory_tls
 from demo_issuer import Issuer
 
 KIB, MIB = 1024, 1024 * 1024
@@ -27,7 +29,8 @@ class StreamingUpstream:
 
     def __init__(self):
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=64)
-        self.endpoint = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
+        self.port = self.listener.getsockname()[1]
+        self.endpoint = f"http://127.0.0.1:{self.port}"
         threading.Thread(target=self._accept, daemon=True).start()
 
     def _accept(self):
@@ -182,6 +185,14 @@ class Table:
 
 def run(options, folder):
     upstream, issuer, table = StreamingUpstream(), Issuer(), Table()
+    if not options.only_tls:
+        measure_plain(options, folder, upstream, issuer, table)
+    count = affordable_connections(options.tls_connections)
+    memory_tls.measure(options.binary, folder, upstream, issuer, table, count)
+    return table.missed
+
+
+def measure_plain(options, folder, upstream, issuer, table):
     token = issuer.token("RS256", scope="orders:read")
     count = affordable_connections(options.connections)
     # By default the proxy admits half of its descriptors, one in and one out for each client.
@@ -211,7 +222,6 @@ def run(options, folder):
             sys.exit(f"the slow reader received {received} of {size} bytes")
         grown = max(0, peak.highest - before)
         table.row(f"growth while a slow reader takes {options.body} MiB", grown, mib, BAR_STREAMING)
-        return table.missed
     finally:
         proxy.end()
 
@@ -220,6 +230,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--binary", required=True, help="the bearward executable")
     parser.add_argument("--connections", type=int, default=10000)
+    parser.add_argument("--tls-connections", type=int, default=2000)
+    parser.add_argument("--only-tls", action="store_true", help="only the TLS connections")
     parser.add_argument("--body", type=int, default=2048, help="MiB to stream each way")
     parser.add_argument("--pauses", type=int, default=40, help="sips of the slow reader")
     parser.add_argument("--enforce", action="store_true", help="exit 1 when a bar is not met")
