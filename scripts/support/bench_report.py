@@ -5,6 +5,7 @@ import re
 import subprocess
 
 import contenders
+from bench_rounds import MIB_PER_CPU_SECOND
 
 README = pathlib.Path(__file__).parents[2] / "README.md"
 BETWEEN_MARKERS = re.compile(r"(?<=<!-- bench -->\n).*?(?=<!-- /bench -->)", re.DOTALL)
@@ -32,7 +33,8 @@ def relative(group):
 
 
 def screen(group, rows, rounds, fewest):
-    print(f"\n{group.title}: {rounds} rounds, at least {fewest:,} units of work each")
+    work = f"{fewest / 1e9:.1f} GB" if group.unit is MIB_PER_CPU_SECOND else f"{fewest:,}"
+    print(f"\n{group.title}: {rounds} rounds, at least {work} each")
     print(f"{'proxy':<42}{group.unit.title:>16}{'ratio':>8}{'spread':>9}  verdict")
     for row in rows:
         print(f"{row.name:<42}{shown(row.shown):>16}{row.ratio:>8.3f}"

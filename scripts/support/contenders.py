@@ -48,15 +48,14 @@ host=$http_host
     }}
 """
 
-# The temporary file is for uploads and responses that a slow client leaves behind; a streaming proxy
-# is compared without it, and with buffers that suit large bodies as well as small ones.
+# Without the temporary file that takes what a slow client leaves behind: nobody here is slow.
 NGINX_PROXY = """
     upstream api {{ server 127.0.0.1:{upstream}; keepalive 512; keepalive_requests 100000000; }}
     server {{
         listen 127.0.0.1:{port}{listen};
 {tls}
         proxy_max_temp_file_size 0;
-        proxy_buffers 16 16k;
+{buffers}
         location / {{
             proxy_pass http://api;
             proxy_http_version 1.1;
@@ -136,13 +135,15 @@ def nginx_upstream(folder):
     return _nginx("upstream", body, port, folder)
 
 
-def nginx(folder, upstream, certificate=None):
+def nginx(folder, upstream, certificate=None, *, name="nginx", buffers=""):
+    """`buffers`: directives for them, where nginx's own choice shall not hold."""
     port = free_port()
     tls = certificate and NGINX_TLS.format(
         certificate=certificate.certificate, key=certificate.key)
     body = NGINX_PROXY.format(
-        port=port, upstream=upstream.port, listen=" ssl http2" if tls else "", tls=tls or "")
-    return _nginx("nginx", body, port, folder)
+        port=port, upstream=upstream.port, listen=" ssl http2" if tls else "", tls=tls or "",
+        buffers=f"        {buffers}")
+    return _nginx(name, body, port, folder)
 
 
 def _haproxy(name, text, port, folder):
