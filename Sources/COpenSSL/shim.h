@@ -1,6 +1,8 @@
-/* OpenSSL 3 for Swift. Functions here wrap macros that Swift cannot import, and parameter lists: they
- * keep pointers to their names, which Swift would hand over as temporary copies. */
+/* OpenSSL 3 for Swift. Functions here wrap macros that Swift cannot import, and parameter lists:
+ * they keep pointers to their names, which Swift would hand over as temporary copies. */
 #pragma once
+
+#include "context.h"
 
 #include <openssl/core_names.h>
 #include <openssl/err.h>
