@@ -45,6 +45,9 @@ let package = Package(
         // OpenSSL's libcrypto and libssl: the module map and `static inline` shims over macros.
         .systemLibrary(
             name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
+        // libnghttp2: the module map and `static inline` shims over its frame union.
+        .systemLibrary(
+            name: "CNghttp2", pkgConfig: "libnghttp2", providers: [.apt(["libnghttp2-dev"])]),
 
         // The one owning buffer, ranges into it, scanners and ASCII tables.
         module("Bytes"),
@@ -56,6 +59,8 @@ let package = Package(
         module("EventLoop", uses: ["CLinux", "Bytes"]),
         // Signature checks as Swift values.
         module("OpenSSL", uses: ["COpenSSL", "Bytes"]),
+        // One nghttp2 session as Swift; fed and drained as bytes.
+        module("HTTP2", uses: ["CNghttp2", "HTTP", "Bytes"]),
         // From a bearer token to verified claims.
         module("JWT", uses: ["JSON", "OpenSSL", "Bytes"]),
         // Which route, which claims and scopes; allowed, or refused and why.
@@ -69,8 +74,8 @@ let package = Package(
         module(
             "Gateway",
             uses: [
-                "CLinux", "Bytes", "JSON", "HTTP", "EventLoop", "OpenSSL", "JWT", "Authorization",
-                "Configuration", "Telemetry", log,
+                "CLinux", "Bytes", "JSON", "HTTP", "EventLoop", "OpenSSL", "HTTP2", "JWT",
+                "Authorization", "Configuration", "Telemetry", log,
             ]),
         // The command line.
         .executableTarget(
@@ -82,6 +87,7 @@ let package = Package(
         tests(of: "HTTP", alsoUsing: ["Bytes"]),
         tests(of: "EventLoop", alsoUsing: ["CLinux", "Bytes"]),
         tests(of: "OpenSSL", alsoUsing: ["Bytes"]),
+        tests(of: "HTTP2", alsoUsing: ["HTTP", "Bytes"]),
         tests(of: "JWT", alsoUsing: ["JSON", "OpenSSL", "Bytes"]),
         tests(of: "Authorization", alsoUsing: ["HTTP", "OpenSSL", "JWT", "JSON", "Bytes"]),
         tests(
@@ -91,8 +97,8 @@ let package = Package(
         tests(
             of: "Gateway",
             alsoUsing: [
-                "CLinux", "Bytes", "JSON", "HTTP", "EventLoop", "OpenSSL", "JWT", "Authorization",
-                "Configuration", "Telemetry", log,
+                "CLinux", "Bytes", "JSON", "HTTP", "EventLoop", "OpenSSL", "HTTP2", "JWT",
+                "Authorization", "Configuration", "Telemetry", log,
             ]),
         .testTarget(name: "TidyTests", swiftSettings: houseRules),
     ],

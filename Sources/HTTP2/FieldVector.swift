@@ -1,0 +1,178 @@
+internal import Bytes
+internal import CNghttp2
+internal import HTTP
+
+/// From a head in the form of RFC 9112, as our own code wrote it, to the fields that nghttp2 takes
+/// (RFC 9113, section 8.3). Names need not be lower-case: nghttp2 lowers the copies it makes.
+enum FieldVector {
+    /// Pseudo-header fields that a request has at most.
+    private static let pseudoFields = 4
+
+    /// Calls `body` with the fields of a request's head; they hold for the call. False where the
+    /// bytes are no head.
+    static func withRequest(
+        _ head: Span<UInt8>, isSecure: Bool, _ body: (UnsafePointer<nghttp2_nv>, Int) -> Void
+    ) -> Bool {
+        guard let methodEnd = head.firstIndex(of: UInt8(ascii: " ")),
+            let targetEnd = head.firstIndex(of: UInt8(ascii: " "), from: methodEnd &+ 1),
+            let lineEnd = head.firstIndex(of: UInt8(ascii: "\n"), from: targetEnd &+ 1),
+            methodEnd > 0, targetEnd > methodEnd &+ 1
+        else { return false }
+        return withFields(head, from: lineEnd &+ 1) { list in
+            list.prepend(":path", head, methodEnd &+ 1..<targetEnd)
+            if !list.host.isEmpty { list.prepend(":authority", head, list.host) }
+            list.prepend(":scheme", isSecure ? "https" : "http")
+            list.prepend(":method", head, 0..<methodEnd)
+            unsafe body(list.first, list.count)
+        }
+    }
+
+    /// Calls `body` with the fields of a response's head. False where the bytes are no head.
+    static func withResponse(
+        _ head: Span<UInt8>, _ body: (UnsafePointer<nghttp2_nv>, Int) -> Void
+    ) -> Bool {
+        guard head.count >= 13, let lineEnd = head.firstIndex(of: UInt8(ascii: "\n"), from: 12)
+        else { return false }
+        return withFields(head, from: lineEnd &+ 1) { list in
+            list.prepend(":status", head, 9..<12)
+            unsafe body(list.first, list.count)
+        }
+    }
+
+    /// Calls `body` with the fields of trailer lines, at least one. False where they are no lines.
+    static func withTrailers(
+        _ lines: Span<UInt8>, _ body: (UnsafePointer<nghttp2_nv>, Int) -> Void
+    ) -> Bool {
+        withFields(lines, from: 0) { list in
+            if list.count > 0 { unsafe body(list.first, list.count) }
+        }
+    }
+
+    private static func withFields(
+        _ head: Span<UInt8>, from start: Int, _ body: (inout FieldList) -> Void
+    ) -> Bool {
+        var lines = 0
+        var index = start
+        while let newline = head.firstIndex(of: UInt8(ascii: "\n"), from: index) {
+            lines &+= 1
+            index = newline &+ 1
+        }
+        // Every line makes one field at most, so all of them have room.
+        let capacity = lines &+ pseudoFields
+        return unsafe withUnsafeTemporaryAllocation(of: nghttp2_nv.self, capacity: capacity) {
+            room in
+            unsafe head.withUnsafeBufferPointer { bytes in
+                guard let base = bytes.baseAddress, let fields = room.baseAddress
+                else { return false }
+                var list = unsafe FieldList(
+                    bytes: base, fields: fields, start: pseudoFields, end: pseudoFields)
+                guard list.appendLines(head, from: start) else { return false }
+                body(&list)
+                return true
+            }
+        }
+    }
+}
+
+/// Fields being collected: regular ones are appended, pseudo-header fields put in front.
+@safe
+private struct FieldList {
+    /// The head's first byte; valid while the list is in use.
+    let bytes: UnsafePointer<UInt8>
+    /// Room for `pseudoFields` before `start` and one field a line from there.
+    let fields: UnsafeMutablePointer<nghttp2_nv>
+    var start: Int
+    var end: Int
+    /// The value of `Host`.
+    var host = 0..<0
+
+    init(
+        bytes: UnsafePointer<UInt8>, fields: UnsafeMutablePointer<nghttp2_nv>, start: Int, end: Int
+    ) {
+        unsafe self.bytes = unsafe bytes
+        unsafe self.fields = unsafe fields
+        self.start = start
+        self.end = end
+    }
+
+    var count: Int { end &- start }
+    var first: UnsafePointer<nghttp2_nv> { unsafe UnsafePointer(fields + start) }
+
+    /// Takes lines until the empty one or the end.
+    mutating func appendLines(_ head: Span<UInt8>, from start: Int) -> Bool {
+        var offset = start
+        while offset < head.count {
+            if head[offset] == UInt8(ascii: "\r") { return true }
+            let nameEnd = head.endOfToken(from: offset)
+            guard nameEnd > offset, nameEnd < head.count, head[nameEnd] == UInt8(ascii: ":")
+            else { return false }
+            let lineEnd = head.endOfFieldValue(from: nameEnd &+ 1)
+            guard lineEnd &+ 1 < head.count, head[lineEnd] == UInt8(ascii: "\r"),
+                head[lineEnd &+ 1] == UInt8(ascii: "\n")
+            else { return false }
+            appendField(head, offset..<nameEnd, head.trimmingBlanks(nameEnd &+ 1..<lineEnd))
+            offset = lineEnd &+ 2
+        }
+        return true
+    }
+
+    /// Leaves out what belongs to an HTTP/1.1 connection (RFC 9113, section 8.2.2).
+    private mutating func appendField(
+        _ head: Span<UInt8>, _ name: Range<Int>, _ value: Range<Int>
+    ) {
+        var flags: UInt8 = 0
+        switch FieldKind(name: head.extracting(name)) {
+        case .connection, .keepAlive, .proxyConnection, .transferEncoding, .upgrade: return
+        case .te:
+            guard head.extracting(value).isEqualIgnoringCase(to: "trailers") else { return }
+        case .host:
+            host = value
+            return
+        case .authorization, .proxyAuthorization, .xRequestID:
+            flags = FieldList.neverIndexed
+        case .other:
+            if FieldList.isCookie(head.extracting(name)) { flags = FieldList.neverIndexed }
+        default: break
+        }
+        // `lines` counted this line, so there is room; both ranges lie within the head.
+        unsafe fields[end] = unsafe nghttp2_nv(
+            name: UnsafeMutablePointer(mutating: bytes + name.lowerBound),
+            value: UnsafeMutablePointer(mutating: bytes + value.lowerBound),
+            namelen: name.count, valuelen: value.count, flags: flags)
+        end &+= 1
+    }
+
+    /// A connection to an upstream carries many clients' requests: who could make it compress a
+    /// guess against another's secret would learn it (RFC 7541, section 7.1). A request's own
+    /// number would only push useful entries out.
+    private static let neverIndexed = UInt8(truncatingIfNeeded: NGHTTP2_NV_FLAG_NO_INDEX.rawValue)
+
+    private static func isCookie(_ name: Span<UInt8>) -> Bool {
+        switch name.count {
+        case 6: name.isEqualIgnoringCase(to: "cookie")
+        case 10: name.isEqualIgnoringCase(to: "set-cookie")
+        default: false
+        }
+    }
+
+    mutating func prepend(_ name: StaticString, _ head: Span<UInt8>, _ value: Range<Int>) {
+        precondition(value.lowerBound >= 0 && value.upperBound <= head.count, "outside of the head")
+        unsafe prepend(name, bytes + value.lowerBound, value.count)
+    }
+
+    mutating func prepend(_ name: StaticString, _ value: StaticString) {
+        unsafe prepend(name, value.utf8Start, value.utf8CodeUnitCount)
+    }
+
+    private mutating func prepend(
+        _ name: StaticString, _ value: UnsafePointer<UInt8>, _ count: Int
+    ) {
+        precondition(start > 0, "more pseudo-header fields than there are")
+        start &-= 1
+        // Literals live for ever; nghttp2 copies both and writes to neither.
+        unsafe fields[start] = unsafe nghttp2_nv(
+            name: UnsafeMutablePointer(mutating: name.utf8Start),
+            value: UnsafeMutablePointer(mutating: value),
+            namelen: name.utf8CodeUnitCount, valuelen: count, flags: 0)
+    }
+}

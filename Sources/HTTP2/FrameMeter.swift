@@ -1,0 +1,191 @@
+internal import Bytes
+
+/// Counts frames in the raw input before nghttp2 acts on them, and says when a peer asked too much.
+///
+/// Reads the 9-octet frame headers (RFC 9113, section 4.1) and skips payloads, across any split of
+/// the input:
+///
+///     preface ─▶ header ─▶ payload ─▶ header …
+///                   └─ padded DATA ─▶ pad length ─▶ payload
+///
+/// Whether a frame is allowed where it stands is nghttp2's business.
+struct FrameMeter {
+    private enum Phase: Equatable {
+        /// Octets of the client's preface to come (RFC 9113, section 3.4).
+        case preface(Int)
+        /// Octets of a frame header seen.
+        case header(Int)
+        case padLength
+        /// Octets of payload to come, at least one.
+        case payload(Int)
+    }
+
+    private struct Frame {
+        var length = 0
+        var type: UInt8 = 0
+        var flags: UInt8 = 0
+        var stream: UInt32 = 0
+
+        func has(_ flag: UInt8) -> Bool { flags & flag != 0 }
+    }
+
+    /// RFC 9113, section 3.4.
+    private static let prefaceLength = 24
+    private static let endStream: UInt8 = 0x1
+    private static let acknowledgement: UInt8 = 0x1
+    private static let endHeaders: UInt8 = 0x4
+    private static let padded: UInt8 = 0x8
+
+    private let isServer: Bool
+    private var phase: Phase
+    private var frame = Frame()
+    private var resets = TokenBucket(FloodBudget.resets)
+    private var control = TokenBucket(FloodBudget.control)
+    private var updates = TokenBucket(FloodBudget.windowUpdates)
+    private var lastRefill: Int64?
+    private var highestStream: UInt32 = 0
+    private var isInBlock = false
+    private var continuations = 0
+    private var emptyContinuations = 0
+    private var pingsUnderWay = 0
+    private var sentTowardsUpdate = 0
+    private var sentTowardsControl = 0
+
+    init(isServer: Bool) {
+        self.isServer = isServer
+        phase = isServer ? .preface(FrameMeter.prefaceLength) : .header(0)
+    }
+
+    /// Whether a frame, a header block or the preface has begun and not ended.
+    var isMidFrame: Bool {
+        isInBlock || (phase != .header(0) && phase != .preface(FrameMeter.prefaceLength))
+    }
+
+    /// Lets time fill the buckets. A clock that goes back brings nothing.
+    mutating func refill(nowMilliseconds now: Int64) {
+        guard let last = lastRefill else {
+            lastRefill = now
+            return
+        }
+        let elapsed = now &- last
+        guard elapsed > 0 else { return }
+        lastRefill = now
+        // An hour fills every bucket.
+        let milliseconds = Int(min(elapsed, 3_600_000))
+        resets.refill(milliseconds)
+        control.refill(milliseconds)
+        updates.refill(milliseconds)
+    }
+
+    /// Reads the next input. False where a budget is spent.
+    mutating func read(_ input: Span<UInt8>) -> Bool {
+        var index = 0
+        while index < input.count {
+            switch phase {
+            case .preface(let left):
+                let skipped = min(left, input.count &- index)
+                phase = left == skipped ? .header(0) : .preface(left &- skipped)
+                index &+= skipped
+            case .header(let seen):
+                guard take(input[index], at: seen) else { return false }
+                index &+= 1
+            case .padLength:
+                let isEmpty = Int(input[index]) &+ 1 >= frame.length
+                if isEmpty, !frame.has(FrameMeter.endStream), !control.take() { return false }
+                phase = frame.length > 1 ? .payload(frame.length &- 1) : .header(0)
+                index &+= 1
+            case .payload(let left):
+                let skipped = min(left, input.count &- index)
+                phase = left == skipped ? .header(0) : .payload(left &- skipped)
+                index &+= skipped
+            }
+        }
+        return true
+    }
+
+    /// A reset was sent because of what the peer did. False where the budget is spent.
+    mutating func chargeReset() -> Bool { resets.take() }
+
+    /// A PING was sent: one answer is expected.
+    mutating func notePing() { pingsUnderWay = min(pingsUnderWay &+ 1, 1000) }
+
+    /// DATA was sent; `isLast`: nothing of its stream is left in the buffer.
+    mutating func noteData(_ count: Int, isLast: Bool) {
+        sentTowardsUpdate &+= count
+        sentTowardsControl &+= count
+        let earned = isLast ? FloodBudget.earnedByLastFrame : 0
+        updates.credit(earned &+ sentTowardsUpdate / FloodBudget.bytesPerWindowUpdate)
+        control.credit(earned &+ sentTowardsControl / FloodBudget.bytesPerControl)
+        sentTowardsUpdate %= FloodBudget.bytesPerWindowUpdate
+        sentTowardsControl %= FloodBudget.bytesPerControl
+    }
+
+    /// Takes one octet of a frame header.
+    private mutating func take(_ byte: UInt8, at position: Int) -> Bool {
+        switch position {
+        case 0: frame = Frame(length: Int(byte))
+        case 1, 2: frame.length = frame.length &<< 8 | Int(byte)
+        case 3: frame.type = byte
+        case 4: frame.flags = byte
+        // The first bit is reserved.
+        case 5: frame.stream = UInt32(byte & 0x7f)
+        default: frame.stream = frame.stream &<< 8 | UInt32(byte)
+        }
+        guard position == 8 else {
+            phase = .header(position &+ 1)
+            return true
+        }
+        phase = frame.length > 0 ? .payload(frame.length) : .header(0)
+        return judge()
+    }
+
+    /// Charges the frame whose header is complete (RFC 9113, section 6).
+    private mutating func judge() -> Bool {
+        switch frame.type {
+        case 0x0: return judgeData()
+        case 0x1: return judgeHeaders()
+        case 0x3: return resets.take()
+        case 0x4: return frame.has(FrameMeter.acknowledgement) || control.take()
+        case 0x6: return judgePing()
+        case 0x8: return updates.take()
+        case 0x9: return judgeContinuation()
+        default: return control.take()
+        }
+    }
+
+    private mutating func judgeData() -> Bool {
+        if frame.length > 0 {
+            if frame.has(FrameMeter.padded) { phase = .padLength }
+            return true
+        }
+        return frame.has(FrameMeter.endStream) || control.take()
+    }
+
+    private mutating func judgeHeaders() -> Bool {
+        isInBlock = !frame.has(FrameMeter.endHeaders)
+        continuations = 0
+        emptyContinuations = 0
+        // A server's HEADERS answer what we asked for.
+        if !isServer { return true }
+        guard frame.stream > highestStream else { return control.take() }
+        highestStream = frame.stream
+        control.credit(FloodBudget.controlPerStream)
+        return true
+    }
+
+    private mutating func judgeContinuation() -> Bool {
+        continuations &+= 1
+        if frame.length == 0 { emptyContinuations &+= 1 }
+        if frame.has(FrameMeter.endHeaders) { isInBlock = false }
+        return continuations <= FloodBudget.continuations
+            && emptyContinuations <= FloodBudget.emptyContinuations
+    }
+
+    private mutating func judgePing() -> Bool {
+        guard frame.has(FrameMeter.acknowledgement), pingsUnderWay > 0 else {
+            return control.take()
+        }
+        pingsUnderWay &-= 1
+        return true
+    }
+}
