@@ -103,12 +103,12 @@ static inline enum copenssl_material copenssl_load_key(
         return X509_check_private_key(identity->certificate, identity->key) == 1
             ? COPENSSL_GOOD : COPENSSL_KEY_MISMATCH;
     }
-    int is_end = copenssl_is_end_of_pem();
+    ERR_clear_error();
     if (was_asked) return COPENSSL_ENCRYPTED_KEY;
-    /* The decoder reports a broken key as the end, too: look for a key's first line. */
-    for (size_t i = 0; is_end && i + 12 <= length; i++)
+    /* The decoder's errors do not tell a broken key from none: look for a key's first line. */
+    for (size_t i = 0; i + 12 <= length; i++)
         if (memcmp(bytes + i, "PRIVATE KEY-", 12) == 0) return COPENSSL_BAD_KEY;
-    return is_end ? COPENSSL_NO_KEY : COPENSSL_BAD_KEY;
+    return COPENSSL_NO_KEY;
 }
 
 /* Takes a response if it is a successful one about this certificate. */

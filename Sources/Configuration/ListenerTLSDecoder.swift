@@ -8,13 +8,6 @@ struct ListenerTLSDecoder {
     /// Every request field that a route writes, where the configuration names it.
     let fieldsOfRoutes: [Located<String>]
 
-    /// The files of one certificate, read.
-    private struct Identity {
-        let certificate: MaterialFile
-        let privateKey: MaterialFile
-        let ocsp: MaterialFile?
-    }
-
     /// The fields that carry a client's certificate.
     private struct Headers {
         var subject: Located<String>?
@@ -38,13 +31,10 @@ struct ListenerTLSDecoder {
             return nil
         }
         let settings = TLSServerContext.Settings(
-            identities: identities.map {
-                TLSIdentity(
-                    certificateChain: $0.certificate.contents, privateKey: $0.privateKey.contents,
-                    staple: $0.ocsp?.contents)
-            },
-            clientCA: clientCA?.contents, clientCertificates: mode,
+            identities: identities.map(\.identity), clientCA: clientCA?.contents,
+            clientCertificates: mode,
             minimumVersion: version == "1.3" ? .tls13 : .tls12, protocols: protocols)
+        check(settings, clientCA, reader)
         return Configuration.ListenerTLS(
             certificates: identities.map {
                 .init(
@@ -56,7 +46,7 @@ struct ListenerTLSDecoder {
     }
 
     /// The certificates; nil where there is none or one of them has a problem.
-    private func identities(_ reader: ObjectReader) -> [Identity]? {
+    private func identities(_ reader: ObjectReader) -> [IdentityFiles]? {
         guard reader.has("certificates"), let elements = reader.elements("certificates") else {
             return nil
         }
@@ -66,12 +56,12 @@ struct ListenerTLSDecoder {
                 at: reader.value("certificates")?.offset ?? reader.offset)
             return nil
         }
-        let identities = elements.map { identity($0, reader.diagnostics) }
-        let read = identities.compactMap { $0 }
-        return read.count == identities.count ? read : nil
+        let identities = elements.compactMap { identity($0, reader.diagnostics) }
+        return identities.count == elements.count ? identities : nil
     }
 
-    private func identity(_ value: JSONValue, _ diagnostics: Diagnostics) -> Identity? {
+    /// One of the certificates, judged by itself, so that what is wrong with the next is found too.
+    private func identity(_ value: JSONValue, _ diagnostics: Diagnostics) -> IdentityFiles? {
         guard let reader = ObjectReader(value, as: SchemaTables.certificate, diagnostics) else {
             return nil
         }
@@ -81,7 +71,34 @@ struct ListenerTLSDecoder {
         guard let certificate, let privateKey, ocsp != nil || !reader.has("ocsp") else {
             return nil
         }
-        return Identity(certificate: certificate, privateKey: privateKey, ocsp: ocsp)
+        let files = IdentityFiles(certificate: certificate, privateKey: privateKey, ocsp: ocsp)
+        let settings = TLSServerContext.Settings(
+            identities: [files.identity], clientCA: nil, clientCertificates: .none,
+            minimumVersion: .tls12, protocols: [])
+        do throws(TLSMaterialError) {
+            _ = try TLSServerContext(settings, tickets: TLSTicketKeys())
+            return files
+        } catch {
+            files.report(error, diagnostics)
+            return nil
+        }
+    }
+
+    /// Makes a context of certificates that are each good: what is left to go wrong is the file of
+    /// clients' issuers.
+    private func check(
+        _ settings: TLSServerContext.Settings, _ clientCA: MaterialFile?,
+        _ reader: ObjectReader
+    ) {
+        do throws(TLSMaterialError) {
+            _ = try TLSServerContext(settings, tickets: TLSTicketKeys())
+        } catch {
+            if let clientCA {
+                reader.diagnostics.error("\"clientCA\": \(error)", at: clientCA.offset)
+            } else {
+                reader.diagnostics.error("\"tls\": \(error)", at: reader.offset)
+            }
+        }
     }
 
     // MARK: Clients' certificates

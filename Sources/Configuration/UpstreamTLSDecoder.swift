@@ -18,34 +18,50 @@ struct UpstreamTLSDecoder {
             let reader = upstream.object("tls", as: SchemaTables.upstreamTLS)
         else { return nil }
         let ca = files.material("ca", of: reader)
-        let certificate = files.material("certificate", of: reader)
-        let privateKey = files.material("privateKey", of: reader)
-        checkPair(reader)
+        let identity = identity(reader)
         let name = serverName(reader)
-        let verifiesPeer = !reader.boolean("unsafeNoVerification")
-        let isWhole =
-            (ca != nil) == reader.has("ca") && (certificate != nil) == reader.has("certificate")
-            && (privateKey != nil) == reader.has("privateKey")
-        guard hasTLS, isWhole, (certificate == nil) == (privateKey == nil) else { return nil }
-        var identity: TLSIdentity?
-        if let certificate, let privateKey {
-            identity = TLSIdentity(
-                certificateChain: certificate.contents, privateKey: privateKey.contents,
-                staple: nil)
-        }
         let settings = TLSClientContext.Settings(
-            trust: ca?.contents, identity: identity, verifiesPeer: verifiesPeer,
+            trust: ca?.contents, identity: identity?.identity,
+            verifiesPeer: !reader.boolean("unsafeNoVerification"),
             protocols: Configuration.UpstreamTLS.protocols)
+        if let ca { check(settings, ca, reader.diagnostics) }
         return Configuration.UpstreamTLS(
-            ca: ca?.path, certificate: certificate?.path, privateKey: privateKey?.path,
-            serverName: name, settings: settings)
+            ca: ca?.path, certificate: identity?.certificate.path,
+            privateKey: identity?.privateKey.path, serverName: name, settings: settings)
     }
 
-    private func checkPair(_ reader: ObjectReader) {
+    /// The certificate to show, judged by itself, so that what is wrong with `ca` is found too; nil
+    /// where there is none or a problem.
+    private func identity(_ reader: ObjectReader) -> IdentityFiles? {
+        let certificate = files.material("certificate", of: reader)
+        let privateKey = files.material("privateKey", of: reader)
         for (one, other) in [("certificate", "privateKey"), ("privateKey", "certificate")] {
             if let value = reader.value(one), !reader.has(other) {
                 reader.diagnostics.error("\"\(one)\" needs \"\(other)\"", at: value.offset)
             }
+        }
+        guard let certificate, let privateKey else { return nil }
+        let files = IdentityFiles(certificate: certificate, privateKey: privateKey, ocsp: nil)
+        let settings = TLSClientContext.Settings(
+            trust: nil, identity: files.identity, verifiesPeer: false, protocols: [])
+        do throws(TLSMaterialError) {
+            _ = try TLSClientContext(settings)
+            return files
+        } catch {
+            files.report(error, reader.diagnostics)
+            return nil
+        }
+    }
+
+    /// Makes a context of a certificate that is good: what is left to go wrong is `ca`. Without it
+    /// there is nothing to check, and the system's trust store takes its time to read.
+    private func check(
+        _ settings: TLSClientContext.Settings, _ ca: MaterialFile, _ diagnostics: Diagnostics
+    ) {
+        do throws(TLSMaterialError) {
+            _ = try TLSClientContext(settings)
+        } catch {
+            diagnostics.error("\"ca\": \(error)", at: ca.offset)
         }
     }
 

@@ -11,8 +11,8 @@ package struct ConfigurationFile {
         package let problems: [String]
     }
 
-    /// Secrets and key sets are far smaller.
-    private static let maxNamedFile = 1 << 20
+    /// Secrets, key sets and certificates are far smaller; a trust store has some 250 KiB.
+    static let maxNamedFile = 1 << 20
 
     private let path: String
 

@@ -2,8 +2,8 @@ internal import Configuration
 internal import EventLoop
 internal import Logging
 
-/// The control thread: hears signals, watches key files, resolves names in a thread beside it, and
-/// ends the workers in good order.
+/// The control thread: hears signals, watches files with keys and certificates, makes keys for
+/// session tickets, resolves names in a thread beside it, and ends the workers in good order.
 final class Control: EventHandler {
     /// What the workers' threads tell it.
     private enum Message: Sendable {
@@ -53,6 +53,8 @@ final class Control: EventHandler {
             tellAll(.keys(issuer: issuer, set))
         }
         keyFiles.start()
+        let ticketKeys = makeTicketKeys()
+        let certificateFiles = watchCertificates()
         try startAccessLog()
         try startResolution()
         let workers = try WorkerThreads.start(sockets, context) { [mailbox] failure in
@@ -64,7 +66,7 @@ final class Control: EventHandler {
         loop.run()
         workers.join()
         endAccessLog()
-        withExtendedLifetime((signals, reader, keyFiles)) {}
+        withExtendedLifetime((signals, reader, keyFiles, ticketKeys, certificateFiles)) {}
         if let failure { throw failure }
     }
 
@@ -131,6 +133,24 @@ final class Control: EventHandler {
                 tellAll(.addresses(upstream: upstream, endpoint: endpoint, [address]))
             }
         }
+    }
+
+    /// Before the workers serve, so that their first tickets can be used everywhere.
+    private func makeTicketKeys() -> TicketKeys? {
+        guard configuration.listeners.contains(where: { $0.tls != nil }) else { return nil }
+        let keys = TicketKeys(loop: loop) { [unowned self] in tellAll(.ticketKeys($0)) }
+        keys.start()
+        return keys
+    }
+
+    private func watchCertificates() -> CertificateFiles {
+        let files = CertificateFiles(
+            configuration, loop: loop, logger: logger,
+            actions: .init(
+                onServer: { [unowned self] in tellAll(.serverTLS(listener: $0, $1)) },
+                onClient: { [unowned self] in tellAll(.clientTLS(upstream: $0, $1)) }))
+        files.start()
+        return files
     }
 
     private func startAccessLog() throws(SystemError) {

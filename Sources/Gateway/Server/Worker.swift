@@ -186,6 +186,7 @@ final class Worker {
             serve(Socket(adopting: descriptor), address, listener: listener)
         case .slotFreed(let upstream): pools[upstream].serveWaiters()
         case .slotWanted(let upstream): pools[upstream].giveUpIdle()
+        case .serverTLS, .clientTLS, .ticketKeys: break
         case .drain: drain()
         case .stop: stop()
         }

@@ -1,5 +1,6 @@
 internal import EventLoop
 internal import JWT
+internal import OpenSSL
 
 /// What the control thread, and other workers, tell a worker: plain data.
 enum WorkerMessage: Sendable {
@@ -13,6 +14,12 @@ enum WorkerMessage: Sendable {
     case slotFreed(upstream: Int)
     /// A request waits for a slot of the upstream elsewhere: a connection at rest here goes.
     case slotWanted(upstream: Int)
+    /// A listener's certificates changed.
+    case serverTLS(listener: Int, TLSServerContext.Settings)
+    /// What an upstream is shown, or who is trusted to be it, changed.
+    case clientTLS(upstream: Int, TLSClientContext.Settings)
+    /// The keys of session tickets, the newest first.
+    case ticketKeys([TLSTicketKey])
     /// No more requests; end when those under way have ended.
     case drain
     /// End now.
