@@ -57,7 +57,7 @@ let package = Package(
         module("HTTP", uses: ["Bytes"]),
         // Readiness, sockets, deadlines, wake-ups; knows no protocol.
         module("EventLoop", uses: ["CLinux", "Bytes"]),
-        // Signature checks as Swift values.
+        // TLS sessions and signature checks as Swift values.
         module("OpenSSL", uses: ["COpenSSL", "Bytes"]),
         // One nghttp2 session as Swift; fed and drained as bytes.
         module("HTTP2", uses: ["CNghttp2", "HTTP", "Bytes"]),
@@ -86,7 +86,7 @@ let package = Package(
         tests(of: "JSON", alsoUsing: ["Bytes"]),
         tests(of: "HTTP", alsoUsing: ["Bytes"]),
         tests(of: "EventLoop", alsoUsing: ["CLinux", "Bytes"]),
-        tests(of: "OpenSSL", alsoUsing: ["Bytes"]),
+        tests(of: "OpenSSL", alsoUsing: ["COpenSSL", "Bytes"]),
         tests(of: "HTTP2", alsoUsing: ["HTTP", "Bytes"]),
         tests(of: "JWT", alsoUsing: ["JSON", "OpenSSL", "Bytes"]),
         tests(of: "Authorization", alsoUsing: ["HTTP", "OpenSSL", "JWT", "JSON", "Bytes"]),

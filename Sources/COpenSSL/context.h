@@ -272,19 +272,31 @@ static inline int copenssl_expect(SSL *ssl, const char *name, size_t length, int
     /* RFC 6125, section 6.4: neither the common name nor a wildcard for a part of a label. */
     X509_VERIFY_PARAM_set_hostflags(
         rules, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
-    return length > 0 && X509_VERIFY_PARAM_set1_host(rules, name, length) == 1
+    /* OpenSSL would take a name that begins with a dot for any name below it. */
+    return length > 0 && name[0] != '.' && X509_VERIFY_PARAM_set1_host(rules, name, length) == 1
         && SSL_set_tlsext_host_name(ssl, name) == 1;
+}
+
+/* Lets a connection resume a session. It gets a copy: OpenSSL marks a TLS 1.3 session as used up,
+ * but connections to an upstream have no privacy to lose by showing a ticket twice (RFC 8446,
+ * appendix C.4). */
+static inline int copenssl_resume(SSL *ssl, const SSL_SESSION *session) {
+    SSL_SESSION *copy = SSL_SESSION_dup(session);
+    if (copy == NULL) return 0;
+    int done = SSL_set_session(ssl, copy);
+    SSL_SESSION_free(copy);
+    return done;
 }
 
 /* A client's end of a connection. `resumed` may be NULL. */
 static inline SSL *copenssl_connecting(
     SSL_CTX *context, const BIO_METHOD *method, struct copenssl_stream *stream, const char *name,
-    size_t name_length, int is_address, SSL_SESSION *resumed) {
+    size_t name_length, int is_address, const SSL_SESSION *resumed) {
     ERR_clear_error();
     SSL *ssl = SSL_new(context);
     if (ssl == NULL) return NULL;
     if (copenssl_expect(ssl, name, name_length, is_address) == 1
-        && (resumed == NULL || SSL_set_session(ssl, resumed) == 1)
+        && (resumed == NULL || copenssl_resume(ssl, resumed) == 1)
         && copenssl_attach(ssl, method, stream) == 1) {
         SSL_set_connect_state(ssl);
         return ssl;

@@ -26,6 +26,19 @@ final class SocketPair {
         closeRight()
     }
 
+    /// Sends past any session of the left side.
+    func sendLeft(_ octets: [UInt8]) {
+        let sent = unsafe send(left, octets, octets.count, 0)
+        precondition(sent == octets.count)
+    }
+
+    /// Takes what has come to the right side, past any session.
+    func receiveRight() -> [UInt8] {
+        var octets = [UInt8](repeating: 0, count: 65536)
+        let count = unsafe recv(right, &octets, octets.count, 0)
+        return Array(octets.prefix(max(count, 0)))
+    }
+
     func closeLeft() { close(0, left) }
     func closeRight() { close(1, right) }
 

@@ -12,7 +12,7 @@ struct ServerNames {
 
     /// The place for a name as a client sent it, or nil.
     func context(for name: Span<UInt8>) -> Int? {
-        guard let name = Self.normalised(name) else { return nil }
+        guard let name = Self.normalised(name), name.first != UInt8(ascii: "*") else { return nil }
         if let place = contexts[name] { return place }
         guard hasWildcards, let wildcard = Self.wildcard(over: name) else { return nil }
         return contexts[wildcard]
@@ -66,9 +66,8 @@ struct IdentityGroups {
             return groups.count - 1
         }
         _ = group([0] + (identities[0].names.first.flatMap { members[$0] } ?? []))
-        for (name, exact) in members {
-            let broader = ServerNames.wildcard(over: name).flatMap { members[$0] } ?? []
-            names[name] = group(exact + broader)
+        for (name, places) in members {
+            names[name] = group(places)
         }
     }
 }

@@ -41,9 +41,16 @@ extension TLSFault {
             return .certificate(unsafe text(X509_verify_cert_error_string(verdict)))
         }
         if isFromTLS, reason > firstAlert, reason < firstAlert + 256 {
-            return .alert(unsafe text(SSL_alert_desc_string_long(reason - firstAlert)))
+            return .alert(alertName(error))
         }
         return .protocol(reasonText(error))
+    }
+
+    /// An alert's name: OpenSSL's words are "tlsv13 alert certificate required" and the like. (Its
+    /// list of alerts ends before TLS 1.3's.)
+    private static func alertName(_ error: UInt) -> String {
+        let words = reasonText(error).split(separator: " ").dropFirst()
+        return words.drop { $0 == "alert" }.joined(separator: " ")
     }
 
     /// OpenSSL's words for an error, or "unknown".
