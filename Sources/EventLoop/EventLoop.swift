@@ -112,6 +112,13 @@ package final class EventLoop {
         slots.release(registration)
     }
 
+    /// Lets another handler take a place over, with its descriptor, its deadline and the turn it
+    /// asked for: a connection whose protocol has just become known.
+    package func handOver(_ registration: Registration, to handler: any EventHandler) {
+        guard slots.isCurrent(registration) else { return }
+        slots.with(registration) { $0.handler = handler }
+    }
+
     /// Gives the handler a turn of its own after this one: work is resumed this way and never by a
     /// call from within another handler, which may be using the receive buffer.
     package func resumeLater(_ registration: Registration) {
@@ -160,6 +167,23 @@ package final class EventLoop {
             if errno == EAGAIN || errno == EWOULDBLOCK { return .wouldBlock }
             return .failed(.last(.receive))
         }
+    }
+
+    /// Lends the loop's buffer to `fill`, which returns how many bytes it put there, and these to
+    /// `body`: for bytes that do not come from the kernel as they are.
+    package func receive(
+        filling fill: (inout MutableSpan<UInt8>) -> Int, _ body: (Span<UInt8>) -> Void
+    ) {
+        precondition(
+            !isReceiving, "the receive buffer is lent already: resume work with resumeLater")
+        isReceiving = true
+        defer { isReceiving = false }
+        // The buffer has `receiveCapacity` bytes and is lent to one handler at a time.
+        var room = unsafe MutableSpan<UInt8>(
+            _unsafeStart: receiveBuffer, byteCount: EventLoop.receiveCapacity)
+        let count = fill(&room)
+        precondition(count <= EventLoop.receiveCapacity, "more bytes than there is room for")
+        if count > 0 { body(unsafe Span(_unsafeStart: receiveBuffer, byteCount: count)) }
     }
 
     /// Reads once from a socket, as above.

@@ -25,6 +25,11 @@ package struct SystemError: Error, Equatable, Sendable, CustomStringConvertible 
     /// The name has no address.
     package static let addressNotFound = SystemError(.getaddrinfo, code: ENOENT)
 
+    /// No memory is to be had.
+    package static let outOfMemory = SystemError(.socket, code: ENOMEM)
+    /// The peer ended a connection in the middle of what it was saying.
+    package static let connectionReset = SystemError(.receive, code: ECONNRESET)
+
     /// A failure of `call` with the errno it just left.
     static func last(_ call: Call) -> SystemError {
         SystemError(call, code: errno)

@@ -30,6 +30,7 @@ package final class FieldSection {
         var hasOtherExpectation = false
         var hasForwardingFields = false
         var connectionNamesFields = false
+        var takesTrailers = false
     }
 
     /// The lines; only the first `count` are of the current message.
@@ -73,6 +74,9 @@ package final class FieldSection {
     package var expectsContinue: Bool { facts.expectsContinue }
     /// Whether any field of `Via`, `Forwarded` or `X-Forwarded-*` that is extended is there.
     package var hasForwardingFields: Bool { facts.hasForwardingFields }
+
+    /// Whether `TE` says that trailers are understood (RFC 9110, section 10.1.4).
+    package var takesTrailers: Bool { facts.takesTrailers }
 
     /// The line at `index`, which is below `count`.
     package subscript(index: Int) -> FieldLine {
@@ -193,6 +197,7 @@ package final class FieldSection {
             } else {
                 facts.hasOtherExpectation = sender == .client
             }
+        case .te: noteTE(bytes, line.value)
         case .upgrade where facts.upgrade < 0: facts.upgrade = facts.count
         case .xRequestID where facts.requestID < 0: facts.requestID = facts.count
         case .via, .forwarded, .xForwardedFor, .xForwardedHost, .xForwardedProto:
@@ -224,6 +229,15 @@ package final class FieldSection {
                 facts.saysUpgrade = true
             } else {
                 facts.connectionNamesFields = true
+            }
+        }
+    }
+
+    private func noteTE(_ bytes: Span<UInt8>, _ value: Range<Int>) {
+        var list = ListCursor(value)
+        while let item = list.next(in: bytes) {
+            if bytes.extracting(item).isEqualIgnoringCase(to: "trailers") {
+                facts.takesTrailers = true
             }
         }
     }

@@ -61,6 +61,14 @@ struct FrameMeter {
         isInBlock || (phase != .header(0) && phase != .preface(FrameMeter.prefaceLength))
     }
 
+    /// The same, but for DATA, whose pace is a body's.
+    var isMidHead: Bool {
+        switch phase {
+        case .padLength, .payload: isInBlock || frame.type != 0
+        case .header, .preface: isMidFrame
+        }
+    }
+
     /// Lets time fill the buckets. A clock that goes back brings nothing.
     mutating func refill(nowMilliseconds now: Int64) {
         guard let last = lastRefill else {

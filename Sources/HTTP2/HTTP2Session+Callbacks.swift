@@ -88,8 +88,10 @@ extension HTTP2Session {
 
     func onClose(_ id: Int32, _ code: UInt32) {
         guard let (handle, state) = stream(id) else { return }
-        if state.facts.isAnnounced { events.append(.closed(handle, code: code)) }
-        streams.close(slot: handle.slot)
+        let isAnnounced = state.facts.isAnnounced
+        if isAnnounced { events.append(.closed(handle, code: code)) }
+        // Whoever is told of the end finds the slot as it was until then.
+        streams.close(slot: handle.slot, isFree: !isAnnounced)
     }
 
     func onSent(_ frame: UnsafePointer<nghttp2_frame>) {
@@ -97,8 +99,20 @@ extension HTTP2Session {
         case NGHTTP2_GOAWAY.rawValue:
             if unsafe cnghttp2_goaway_code(frame) != 0 { facts.isOver = true }
         case NGHTTP2_RST_STREAM.rawValue: noteSentReset()
+        case NGHTTP2_HEADERS.rawValue, NGHTTP2_DATA.rawValue:
+            let flags = unsafe UInt32(cnghttp2_flags(frame))
+            if flags & NGHTTP2_FLAG_END_STREAM.rawValue != 0 {
+                noteSentEnd(unsafe cnghttp2_stream(frame))
+            }
         default: break
         }
+    }
+
+    private func noteSentEnd(_ id: Int32) {
+        guard let (handle, state) = stream(id), state.facts.resetsAfterEnd,
+            !state.facts.isInputOver
+        else { return }
+        reset(handle, .noError)
     }
 
     /// Charges a reset whose cause no callback told, such as a body longer than announced.

@@ -134,6 +134,12 @@ extension HTTP2Session {
         _ = unsafe nghttp2_submit_rst_stream(handle.pointer, 0, stream.id, code.rawValue)
     }
 
+    /// Once the stream's output has ended, resets it where the peer has not ended its own side:
+    /// what is left of a request is not wanted (server; RFC 9113, section 8.1).
+    package func resetAfterEnd(_ stream: HTTP2StreamHandle) {
+        streams.state(stream)?.facts.resetsAfterEnd = true
+    }
+
     /// Tells the client that no new streams will be taken soon (server): GOAWAY with the highest
     /// number there is (RFC 9113, section 6.8).
     package func announceShutdown() {

@@ -136,7 +136,10 @@ package final class HTTP2Session {
 
     /// The next event of `receive` or of output, in order.
     package func nextEvent() -> HTTP2Event? {
-        events.isEmpty && !events.isWorn ? nil : events.removeFirst()
+        if events.isEmpty, !events.isWorn { return nil }
+        let event = events.removeFirst()
+        if case .closed(let handle, _) = event { streams.free(slot: handle.slot) }
+        return event
     }
 
     /// The heads and trailers of the last `receive`. `body` may call what submits.
@@ -146,6 +149,9 @@ package final class HTTP2Session {
 
     /// Whether a frame, a header block or the preface has begun and not ended.
     package var isMidFrame: Bool { meter.isMidFrame }
+
+    /// The same, but for DATA frames, whose pace is that of a body.
+    package var isMidHead: Bool { meter.isMidHead }
 
     /// Whether there is something to send now: windows and limits allow it.
     package var wantsOutput: Bool {
@@ -162,7 +168,7 @@ package final class HTTP2Session {
         swap(&output, &sink)
         drain(upTo: limit, isControlOnly: false)
         swap(&output, &sink)
-        if streams.count == 0 { release() }
+        if streams.count == 0, events.isEmpty { release() }
     }
 
     /// Moves what nghttp2 queued as an answer out of it, so that a GOAWAY among it is known as soon

@@ -15,6 +15,8 @@ final class StreamState {
         var isDeferred = false
         /// `end` was called: no bytes follow those in the buffer.
         var isEnded = false
+        /// The rest of the peer's message is not wanted once ours has been sent.
+        var resetsAfterEnd = false
         /// Above the high-water mark, and not yet back at the low one.
         var isCongested = false
     }
@@ -67,10 +69,17 @@ final class StreamTable {
     /// Names the stream of a slot that was taken before the number was known.
     func setID(_ id: Int32, slot: Int) { states[slot].facts.id = id }
 
-    func close(slot: Int) {
+    /// Forgets a slot's stream. `isFree`: the slot may be taken again at once, else after `free`.
+    func close(slot: Int, isFree: Bool = true) {
         states[slot].clear()
-        free.append(slot)
         count &-= 1
+        if isFree { free.append(slot) }
+    }
+
+    /// Frees a slot whose stream's end has been told.
+    func free(slot: Int) {
+        // Memory may have been given back meanwhile.
+        if slot < states.count { free.append(slot) }
     }
 
     /// Gives memory back where no stream is open: an idle connection costs its record only.

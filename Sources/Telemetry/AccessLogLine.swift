@@ -20,6 +20,7 @@ package struct AccessLogLine: ~Copyable {
         static let subject = 256
         static let issuer = 256
         static let tokenID = 128
+        static let detail = 256
     }
 
     private var line = ByteBuffer()
@@ -67,6 +68,9 @@ package struct AccessLogLine: ~Copyable {
         append(",\"status\":", outcome.status)
         append(",\"decision\":\"", word: outcome.decision.code)
         if let reason = outcome.reason { append(",\"reason\":\"", word: reason.code) }
+        if let detail = outcome.detail {
+            append(",\"detail\":\"", detail.utf8Span.span, atMost: Limit.detail)
+        }
         append(",\"bytes_in\":", Int(outcome.bytesIn))
         append(",\"bytes_out\":", Int(outcome.bytesOut))
         appendDuration(outcome.nanoseconds)

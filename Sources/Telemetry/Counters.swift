@@ -14,6 +14,10 @@ package struct Counters: Sendable {
     package var tokenCacheMisses: UInt64 = 0
     /// Connections accepted.
     package var connectionsAccepted: UInt64 = 0
+    /// TLS handshakes with clients that came to their end.
+    package var handshakes: UInt64 = 0
+    /// TLS handshakes with clients that failed.
+    package var handshakeFailures: UInt64 = 0
     /// Connections opened to upstreams.
     package var upstreamConnects: UInt64 = 0
     /// Attempts to connect to an upstream that failed.
@@ -50,6 +54,8 @@ package struct Counters: Sendable {
         tokenCacheHits &+= other.tokenCacheHits
         tokenCacheMisses &+= other.tokenCacheMisses
         connectionsAccepted &+= other.connectionsAccepted
+        handshakes &+= other.handshakes
+        handshakeFailures &+= other.handshakeFailures
         upstreamConnects &+= other.upstreamConnects
         upstreamConnectFailures &+= other.upstreamConnectFailures
         upstreamReuses &+= other.upstreamReuses

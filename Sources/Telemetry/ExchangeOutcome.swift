@@ -6,6 +6,8 @@ package struct ExchangeOutcome: Equatable, Sendable {
     package var decision = Decision.allowed
     /// Why it was refused or failed, nil where it went well.
     package var reason: Reason?
+    /// What the reason alone does not say, such as a certificate's fault.
+    package var detail: String?
     /// Bytes of the request's body that arrived.
     package var bytesIn: Int64 = 0
     /// Bytes of the response's body that were sent.

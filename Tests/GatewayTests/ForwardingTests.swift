@@ -48,9 +48,13 @@ import Testing
             kept: "aCCept:  x\r\nB: \r\n"),
         Row(
             rule: "hop-by-hop fields stay behind",
-            sent: "Connection: keep-alive, X-Hop\r\nKeep-Alive: 5\r\nX-Hop: 1\r\nTE: trailers\r\n"
+            sent: "Connection: keep-alive, X-Hop\r\nKeep-Alive: 5\r\nX-Hop: 1\r\nTE: gzip\r\n"
                 + "Proxy-Authorization: x\r\nProxy-Connection: close\r\nX-End: 2\r\n",
             kept: "X-End: 2\r\n"),
+        Row(
+            rule: "that trailers are understood is said anew",
+            sent: "Connection: TE\r\nTE: gzip;q=0.5, Trailers\r\nA: b\r\n", kept: "A: b\r\n",
+            framing: "TE: trailers\r\nConnection: TE\r\n"),
         Row(
             rule: "the client's forwarding fields are replaced",
             sent: "X-Forwarded-For: 9.9.9.9\r\nForwarded: for=9.9.9.9\r\nX-Forwarded-Host: evil\r\n"

@@ -1,3 +1,4 @@
+import Configuration
 import EventLoop
 import Testing
 
@@ -340,7 +341,8 @@ import Testing
     @Test(
         "An endpoint that failed is passed over for twice as long each time, and forgiven at once")
     func ejection() {
-        let endpoint = Endpoint(address: .unix("x"), authority: "x")
+        let endpoint = Endpoint(
+            address: .unix("x"), target: .tcp(.http, host: "127.0.0.1", port: 1))
         func at(_ milliseconds: Int64) -> Instant {
             Instant(nanoseconds: 0).advanced(byMilliseconds: milliseconds)
         }
@@ -403,7 +405,8 @@ import Testing
         #expect(client.readStatus() == 200)
     }
 
-    @Test("A name that is not resolved within timeouts.connect is 503, and so is one without address")
+    @Test(
+        "A name that is not resolved within timeouts.connect is 503, and so is one without address")
     func unresolved() throws {
         let gateway = try named(#","timeouts":{"connect":"100ms"}"#)
         let client = try gateway.connect()

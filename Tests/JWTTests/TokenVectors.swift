@@ -21,58 +21,91 @@ let privateJWK =
     #"{"crv":"P-256","d":"AABIFp8LXjlTHYmL3zA-dmceFxcF4U3aat5bLK_GcM0","kty":"EC","x":"A-n1taRrSCcjiO8RSfl7NbDwCFk24A-ISeFEMZDM0k0","y":"xupHQCzUd9mOpFDbYlzImnZel_ezA9cpxpuQQanOv1s"}"#
 
 /// The secret of the HMAC tokens, in base64url.
-let sharedSecret = "y25ORpgIz3M3ZAB2BQywdR1CA3b_akE-js4KPz8EqB7K-AnAa1qY8DKXrdv65NlAfwNEGhaDKvItU1Vp27tAkg"
+let sharedSecret =
+    "y25ORpgIz3M3ZAB2BQywdR1CA3b_akE-js4KPz8EqB7K-AnAa1qY8DKXrdv65NlAfwNEGhaDKvItU1Vp27tAkg"
 
 /// Name, token, and the key it was made with, which is its `kid` too.
 let mintedTokens: [(name: String, token: String, key: String)] = [
-    ("RS256 with rsa",
+    (
+        "RS256 with rsa",
         "eyJhbGciOiJSUzI1NiIsImtpZCI6InJzYSJ9.eyJpc3MiOiAiaHR0cHM6Ly9sb2dpbi5leGFtcGxlLmNvbS8iLCAiYXVkIjogImh0dHBzOi8vYXBpLmV4YW1wbGUuY29tIiwgInN1YiI6ICJhbGljZSIsICJqdGkiOiAidC0xIiwgImlhdCI6IDE3MDAwMDAwMDAsICJleHAiOiAxNzAwMDAzNjAwLCAic2NvcGUiOiAib3JkZXJzOnJlYWQgb3JkZXJzOndyaXRlIn0.VLNsnwsfyxrA2XKAC2aEyPrXjOPq7SHsM0aqfdxQ0Vpl7awn8DHK4ciZOXOFzFWDbqecC8qNfMrU5GM7kAX51L8aCjpsYpSFjjVomgwxXx-QWZ_AZr2MuToLDyX0SQ5HFYLAaCCtuE3pYOSSY4xu4nO73vSvYMawzunjmyWNSsFSsG0OE609VkQdDQMC1FEtlNgjAVtnC8Wjg9cAaZQuh56AZGVgAHfIur8Fb4k0hIOZitYt08Q-uXH-wxyV1-At6P_kfmjQGHZiO4dyfzU9D98You5mRElrWYh1GdUVZSSFNy8j7oVOTgNVtBWw98drFXjR4XS9-cSoebp9oOt16A",
-        "rsa"),
-    ("RS384 with rsa",
+        "rsa"
+    ),
+    (
+        "RS384 with rsa",
         "eyJhbGciOiJSUzM4NCIsImtpZCI6InJzYSJ9.eyJpc3MiOiAiaHR0cHM6Ly9sb2dpbi5leGFtcGxlLmNvbS8iLCAiYXVkIjogImh0dHBzOi8vYXBpLmV4YW1wbGUuY29tIiwgInN1YiI6ICJhbGljZSIsICJqdGkiOiAidC0xIiwgImlhdCI6IDE3MDAwMDAwMDAsICJleHAiOiAxNzAwMDAzNjAwLCAic2NvcGUiOiAib3JkZXJzOnJlYWQgb3JkZXJzOndyaXRlIn0.PJEf76THs6kbUBm9eU97xJM-L2OwnkMPWmTldgqysCOUC4KOCNSENNaYz50s70WMc_6icA08aEYuFUP_Q2rrxM0ucdWgB-mzpYN_9DsJ0HnuXQYgaR0bRXVrbOAsxPezeWqJjbRKJmrGu5JelAIBtRXSmT7wnnPTdF4uyIlcUhsnTFpBslP2JpKjdewU6HyNCCgS3zz7ffuiC6qW7-fVmBIfjfJEKB-Vyo3J12r16HCEf6T-krNuY4LY_c_3krVhTxnLxjnFLGwfJY0uWDJkiuUvkGBeMJp1hUKZAybg-YX1fQ-QLIxfgg3iSTA3J5l4MH3RGcB0M-voror3RfWc-A",
-        "rsa"),
-    ("RS512 with rsa",
+        "rsa"
+    ),
+    (
+        "RS512 with rsa",
         "eyJhbGciOiJSUzUxMiIsImtpZCI6InJzYSJ9.eyJpc3MiOiAiaHR0cHM6Ly9sb2dpbi5leGFtcGxlLmNvbS8iLCAiYXVkIjogImh0dHBzOi8vYXBpLmV4YW1wbGUuY29tIiwgInN1YiI6ICJhbGljZSIsICJqdGkiOiAidC0xIiwgImlhdCI6IDE3MDAwMDAwMDAsICJleHAiOiAxNzAwMDAzNjAwLCAic2NvcGUiOiAib3JkZXJzOnJlYWQgb3JkZXJzOndyaXRlIn0.ju3g2wLqh8ogKSKMxTaihHZlYRlKxi365UcQcy3TeJzqeqRBZZ7gmF5w221Bf13IFLW6vz2njAv5j9Qin0sKCsqNUcQ0YP4r47ryP4YXBtSXCR6sJ8TMFVbB3Q7zsKWGZ1f-IvhDHWQv2rAJdi6R6pJFUloCQnaroK_JfCrieMUZFAzAIWg9gCsAu14ufzE6mga4MX3hSgnm8ipZdz-MR_GbBVKtVh4BKug_LIgnhervrFuCpMP6UOH-rwzhKe0ZEpx1JR4xnkcd35wNEDlCmGt6Kyg1goQ_raYN23lSIyb7CpIzlFYYtE_qz8BUJk-cXzc_7cRj6hmYKNnBtoPYDw",
-        "rsa"),
-    ("PS256 with rsa",
+        "rsa"
+    ),
+    (
+        "PS256 with rsa",
         "eyJhbGciOiJQUzI1NiIsImtpZCI6InJzYSJ9.eyJpc3MiOiAiaHR0cHM6Ly9sb2dpbi5leGFtcGxlLmNvbS8iLCAiYXVkIjogImh0dHBzOi8vYXBpLmV4YW1wbGUuY29tIiwgInN1YiI6ICJhbGljZSIsICJqdGkiOiAidC0xIiwgImlhdCI6IDE3MDAwMDAwMDAsICJleHAiOiAxNzAwMDAzNjAwLCAic2NvcGUiOiAib3JkZXJzOnJlYWQgb3JkZXJzOndyaXRlIn0.AQ7rFdRobG5dZdLy53VHzmKaaBcsIR8Ga-p3TmG7BzBeUmR0fuAk5SCx3pdvNxAOxZGe0x1NlSoLtdS51pOF595SC2joYs7_XaxEUPbX_xLR5muhx-YE4XDVbC3LivA76ajCKtfe8K7m-vwG6wK32GF4mxKS5H64-yXGaJn1XrjJ9jiJiQE9kBW_QYlH0pFTSr2JzPBPKvM5QZO33rfw23mIrMhiCj-c3GcevsOcTUxduTR9RGpH86Saf8ntsAxPI9irgREm79RlDkx0xCorrO9OuI6ZcXdktTT-cPdCypPPAeoX5zckPPBWXPgGzQjWz6d2JQ-SlqwvociJ_Clw0w",
-        "rsa"),
-    ("PS384 with rsa",
+        "rsa"
+    ),
+    (
+        "PS384 with rsa",
         "eyJhbGciOiJQUzM4NCIsImtpZCI6InJzYSJ9.eyJpc3MiOiAiaHR0cHM6Ly9sb2dpbi5leGFtcGxlLmNvbS8iLCAiYXVkIjogImh0dHBzOi8vYXBpLmV4YW1wbGUuY29tIiwgInN1YiI6ICJhbGljZSIsICJqdGkiOiAidC0xIiwgImlhdCI6IDE3MDAwMDAwMDAsICJleHAiOiAxNzAwMDAzNjAwLCAic2NvcGUiOiAib3JkZXJzOnJlYWQgb3JkZXJzOndyaXRlIn0.NpuWpbRodNXCqF_L8NG5LCfRUSvtQf6k9koBOW9eNUnEqCgA3gFWwSaW73jiQvhJNuV-RSposGCqTa0N3wztmtzs6mWp2MKTsFIF8WgPEPHOC9SRqqcN08YT0jFM39jgSnBfRiEJwQhsiGYktp49NDg0x53ZJNaNyAwx42mUp9-6qff8s63yjEmr0M7IOhyZetzL9sCXAiM2m5H7kPzpiIicDqzRc8ir4NSa8eYMC9Ogu-Ivmwas_3t-t6Wc5NHwbGGoTIIscJNU1mhjR2XgMBNe25JkErQZlYlULbUtX42OfA9SpgU4P7eoRQL1u3ROjVnPLLQvexL_vumXrzJdAw",
-        "rsa"),
-    ("PS512 with rsa",
+        "rsa"
+    ),
+    (
+        "PS512 with rsa",
         "eyJhbGciOiJQUzUxMiIsImtpZCI6InJzYSJ9.eyJpc3MiOiAiaHR0cHM6Ly9sb2dpbi5leGFtcGxlLmNvbS8iLCAiYXVkIjogImh0dHBzOi8vYXBpLmV4YW1wbGUuY29tIiwgInN1YiI6ICJhbGljZSIsICJqdGkiOiAidC0xIiwgImlhdCI6IDE3MDAwMDAwMDAsICJleHAiOiAxNzAwMDAzNjAwLCAic2NvcGUiOiAib3JkZXJzOnJlYWQgb3JkZXJzOndyaXRlIn0.DwCsNBdFrWws8XvcrOKNUtGQiBNNXoaAH6Jv3vQJ4UJZOn4xRyw9RtjimFIg9iBgXjX3KeUHRh1kNuumRFXr9h0adkDfE8ZCaFb3xE4m-LZ8LfctBsF-rWUGr8TiJP0OIZfnAN_NdIZCAPXsOs9k-BK3o84vRazXNd4gblcYv4kLlP5wz_t5AZjznSyn6Q5ImwnCZUAzUGiOAIZLe7iK7HiW6Q8p6t2KJXtnKcosdqpSx1MWLZqnapfOZJGDmXIFz0cghdUM3AHGPXi4yTr6HM03mjBx_p8TV6vrH7PzclxR5fdT0x4tcu2lkrGtKEmKHRhoahaYVRUIHSFmZesCLw",
-        "rsa"),
-    ("ES256 with p256",
+        "rsa"
+    ),
+    (
+        "ES256 with p256",
         "eyJhbGciOiJFUzI1NiIsImtpZCI6InAyNTYifQ.eyJpc3MiOiAiaHR0cHM6Ly9sb2dpbi5leGFtcGxlLmNvbS8iLCAiYXVkIjogImh0dHBzOi8vYXBpLmV4YW1wbGUuY29tIiwgInN1YiI6ICJhbGljZSIsICJqdGkiOiAidC0xIiwgImlhdCI6IDE3MDAwMDAwMDAsICJleHAiOiAxNzAwMDAzNjAwLCAic2NvcGUiOiAib3JkZXJzOnJlYWQgb3JkZXJzOndyaXRlIn0.UzOykHylzWuphRDipHBSPKi04dM9A0x66aYKoWIW58MDfFnQIz63_gElcMJQhu7YFNmddkrKxgRTbKiL_veoEA",
-        "p256"),
-    ("ES384 with p384",
+        "p256"
+    ),
+    (
+        "ES384 with p384",
         "eyJhbGciOiJFUzM4NCIsImtpZCI6InAzODQifQ.eyJpc3MiOiAiaHR0cHM6Ly9sb2dpbi5leGFtcGxlLmNvbS8iLCAiYXVkIjogImh0dHBzOi8vYXBpLmV4YW1wbGUuY29tIiwgInN1YiI6ICJhbGljZSIsICJqdGkiOiAidC0xIiwgImlhdCI6IDE3MDAwMDAwMDAsICJleHAiOiAxNzAwMDAzNjAwLCAic2NvcGUiOiAib3JkZXJzOnJlYWQgb3JkZXJzOndyaXRlIn0.yHg8LdtFA6SvL1fovAiW54kE2HRwbVpIwYTcGhbk-4sc0vQ20_oq4bxUfVj7Y6ljajkcXCjrf1vKY28ch_KRqDKQ4LWGgm8ZXi45OEBiH45CL1IGgu8j1YSlcjm6us6L",
-        "p384"),
-    ("ES512 with p521",
+        "p384"
+    ),
+    (
+        "ES512 with p521",
         "eyJhbGciOiJFUzUxMiIsImtpZCI6InA1MjEifQ.eyJpc3MiOiAiaHR0cHM6Ly9sb2dpbi5leGFtcGxlLmNvbS8iLCAiYXVkIjogImh0dHBzOi8vYXBpLmV4YW1wbGUuY29tIiwgInN1YiI6ICJhbGljZSIsICJqdGkiOiAidC0xIiwgImlhdCI6IDE3MDAwMDAwMDAsICJleHAiOiAxNzAwMDAzNjAwLCAic2NvcGUiOiAib3JkZXJzOnJlYWQgb3JkZXJzOndyaXRlIn0.ASRv8uTFV186pjPIrmeZyNCUe5FSg_icu9pwcOaz-Gk6d3w0oE-XEGY2GuV61kVro7F5KjOTnJdONOv6ZYhh6UyeAbIccenbr9AvzB7k5CL407n0C_IP8jPgy0n0cQB9P75zzZ79_wsCnXwyqntWdGe84KLXTmmZmv1I19fonDq6AN-I",
-        "p521"),
-    ("EdDSA with ed25519",
+        "p521"
+    ),
+    (
+        "EdDSA with ed25519",
         "eyJhbGciOiJFZERTQSIsImtpZCI6ImVkMjU1MTkifQ.eyJpc3MiOiAiaHR0cHM6Ly9sb2dpbi5leGFtcGxlLmNvbS8iLCAiYXVkIjogImh0dHBzOi8vYXBpLmV4YW1wbGUuY29tIiwgInN1YiI6ICJhbGljZSIsICJqdGkiOiAidC0xIiwgImlhdCI6IDE3MDAwMDAwMDAsICJleHAiOiAxNzAwMDAzNjAwLCAic2NvcGUiOiAib3JkZXJzOnJlYWQgb3JkZXJzOndyaXRlIn0.eIijv4DM8j2gwkBXIQH12uctn2iZ2dZ4kGS-mJk42aV6_WovXe1Dc-Y2f2G_6I-svm-AYjkKcRrTxYJ4PO47Dg",
-        "ed25519"),
-    ("Ed25519 with ed25519",
+        "ed25519"
+    ),
+    (
+        "Ed25519 with ed25519",
         "eyJhbGciOiJFZDI1NTE5Iiwia2lkIjoiZWQyNTUxOSJ9.eyJpc3MiOiAiaHR0cHM6Ly9sb2dpbi5leGFtcGxlLmNvbS8iLCAiYXVkIjogImh0dHBzOi8vYXBpLmV4YW1wbGUuY29tIiwgInN1YiI6ICJhbGljZSIsICJqdGkiOiAidC0xIiwgImlhdCI6IDE3MDAwMDAwMDAsICJleHAiOiAxNzAwMDAzNjAwLCAic2NvcGUiOiAib3JkZXJzOnJlYWQgb3JkZXJzOndyaXRlIn0.VsMgMwr3K2wz4FEOii4riXPsXRv6G4XolzLMUITh7RH3SQlQ3DP_FZ4-QqjWMXyWGgiQIasHfPjam3pBBO0uAw",
-        "ed25519"),
-    ("EdDSA with ed448",
+        "ed25519"
+    ),
+    (
+        "EdDSA with ed448",
         "eyJhbGciOiJFZERTQSIsImtpZCI6ImVkNDQ4In0.eyJpc3MiOiAiaHR0cHM6Ly9sb2dpbi5leGFtcGxlLmNvbS8iLCAiYXVkIjogImh0dHBzOi8vYXBpLmV4YW1wbGUuY29tIiwgInN1YiI6ICJhbGljZSIsICJqdGkiOiAidC0xIiwgImlhdCI6IDE3MDAwMDAwMDAsICJleHAiOiAxNzAwMDAzNjAwLCAic2NvcGUiOiAib3JkZXJzOnJlYWQgb3JkZXJzOndyaXRlIn0.JoZgXVH403ue7IfVXr9GPugi4AxruKjSXdnOOuqIKefz7CicJdIPGjpsWXCpr_0IP3xOj0bJTneAv7xr7xxAMTmTIC7e_GlLOXNVRrCDar16-0Gv0vRcN_s8kMe9E6jLJyheH2j5fpnGrwTWv0sspz0A",
-        "ed448"),
-    ("Ed448 with ed448",
+        "ed448"
+    ),
+    (
+        "Ed448 with ed448",
         "eyJhbGciOiJFZDQ0OCIsImtpZCI6ImVkNDQ4In0.eyJpc3MiOiAiaHR0cHM6Ly9sb2dpbi5leGFtcGxlLmNvbS8iLCAiYXVkIjogImh0dHBzOi8vYXBpLmV4YW1wbGUuY29tIiwgInN1YiI6ICJhbGljZSIsICJqdGkiOiAidC0xIiwgImlhdCI6IDE3MDAwMDAwMDAsICJleHAiOiAxNzAwMDAzNjAwLCAic2NvcGUiOiAib3JkZXJzOnJlYWQgb3JkZXJzOndyaXRlIn0.2GbH6YyBrrW86LUp3Jj9r9X1tvteJ5P_aLc4u7nvtph0dR1FEMFuIWVcWS5mOTIJqxPyAYHERSKAVLTE6RpzHajKMu2YSBsIpaTjLXbtbOGDoVQn6VstWvjYlG6fhOSwp5hFqJ5KWcQ8jTCrtlR6FTAA",
-        "ed448"),
-    ("HS256",
+        "ed448"
+    ),
+    (
+        "HS256",
         "eyJhbGciOiJIUzI1NiJ9.eyJpc3MiOiAiaHR0cHM6Ly9sb2dpbi5leGFtcGxlLmNvbS8iLCAiYXVkIjogImh0dHBzOi8vYXBpLmV4YW1wbGUuY29tIiwgInN1YiI6ICJhbGljZSIsICJqdGkiOiAidC0xIiwgImlhdCI6IDE3MDAwMDAwMDAsICJleHAiOiAxNzAwMDAzNjAwLCAic2NvcGUiOiAib3JkZXJzOnJlYWQgb3JkZXJzOndyaXRlIn0.V1Q5T2A-C7TRJzs2hRGnq9nGLNRURluRn5wek6LPPWs",
-        "secret"),
-    ("HS384",
+        "secret"
+    ),
+    (
+        "HS384",
         "eyJhbGciOiJIUzM4NCJ9.eyJpc3MiOiAiaHR0cHM6Ly9sb2dpbi5leGFtcGxlLmNvbS8iLCAiYXVkIjogImh0dHBzOi8vYXBpLmV4YW1wbGUuY29tIiwgInN1YiI6ICJhbGljZSIsICJqdGkiOiAidC0xIiwgImlhdCI6IDE3MDAwMDAwMDAsICJleHAiOiAxNzAwMDAzNjAwLCAic2NvcGUiOiAib3JkZXJzOnJlYWQgb3JkZXJzOndyaXRlIn0.Z58OgdmV2hNVR9916P2nkEqJSkItMql3u0gWqZCIVJW6wsskAVT1wnB4mhiH9Ioh",
-        "secret"),
-    ("HS512",
+        "secret"
+    ),
+    (
+        "HS512",
         "eyJhbGciOiJIUzUxMiJ9.eyJpc3MiOiAiaHR0cHM6Ly9sb2dpbi5leGFtcGxlLmNvbS8iLCAiYXVkIjogImh0dHBzOi8vYXBpLmV4YW1wbGUuY29tIiwgInN1YiI6ICJhbGljZSIsICJqdGkiOiAidC0xIiwgImlhdCI6IDE3MDAwMDAwMDAsICJleHAiOiAxNzAwMDAzNjAwLCAic2NvcGUiOiAib3JkZXJzOnJlYWQgb3JkZXJzOndyaXRlIn0.S1r21fzQyYm6RdYM2MdQvOyP6OK-8uwxr95kwrLW3SIZKx3iBSx94jazQzT7yjlqPbudF6TyfxvEcT-z4rdvQw",
-        "secret"),
+        "secret"
+    ),
 ]
 
 /// Tokens with headers of their own.

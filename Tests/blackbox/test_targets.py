@@ -186,10 +186,13 @@ def test_other_versions_are_refused_or_answered_as_1_1(proxy, version):
     assert response.status in accepted
 
 
-def test_the_http2_preface_opens_nothing(proxy):
-    response = proxy.raw(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
-    assert response.status in (400, 405, 505)
-    proxy.nothing_forwarded()
+def test_the_http2_preface_is_no_request_of_http_1_1(proxy):
+    """Behind a request the preface is not the beginning of a connection (RFC 9113 §3.4)."""
+    connection = proxy.connect()
+    connection.send(b"GET /public/x HTTP/1.1\r\nHost: api.test\r\n\r\n")
+    assert connection.response().status == 200
+    connection.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+    assert connection.response().status in (400, 405, 505)
 
 
 # Routing.

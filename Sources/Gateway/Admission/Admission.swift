@@ -63,8 +63,10 @@ final class Admission {
         fieldNames.verdict(on: name) != .keep
     }
 
-    /// Judges one request.
-    func judge(_ head: RequestHead, _ bytes: Span<UInt8>, client: ClientAddress) -> Verdict {
+    /// Judges one request. `framing`: what delimits its body on the client's side.
+    func judge(
+        _ head: RequestHead, _ bytes: Span<UInt8>, framing: BodyFraming, client: Client
+    ) -> Verdict {
         let record = worker.takeRecord()
         record.format = AnswerFormat(head.fields, bytes)
         record.isHead = head.isHead(bytes)
@@ -82,7 +84,7 @@ final class Admission {
                 throw .bodyTooLarge
             }
             let facts = UpstreamRequest.Facts(
-                route: plan, client: client, record: record, framing: head.framing)
+                route: plan, client: client, record: record, framing: framing)
             return .admitted(write(permit, head, bytes, path, facts))
         } catch {
             if route == nil {
@@ -93,7 +95,7 @@ final class Admission {
     }
 
     /// The answer to what is not even a request.
-    func refusal(_ failure: Failure, client: ClientAddress) -> Answer {
+    func refusal(_ failure: Failure, client: Client) -> Answer {
         let record = worker.takeRecord()
         ids.make(into: &record.id)
         if worker.isLogging {
@@ -264,7 +266,7 @@ final class Admission {
 
     private func beginLine(
         _ record: RequestRecord, _ head: RequestHead, _ bytes: Span<UInt8>, path: Path,
-        route: [UInt8], _ client: ClientAddress
+        route: [UInt8], _ client: Client
     ) {
         guard worker.isLogging else { return }
         record.id.withBytes { id in
@@ -279,7 +281,7 @@ final class Admission {
 
     private func begin(
         _ record: RequestRecord, _ id: Span<UInt8>, _ head: RequestHead, _ bytes: Span<UInt8>,
-        _ path: Span<UInt8>, _ route: [UInt8], _ client: ClientAddress
+        _ path: Span<UInt8>, _ route: [UInt8], _ client: Client
     ) {
         let clientText = client.text
         record.line.begin(

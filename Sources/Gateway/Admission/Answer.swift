@@ -22,14 +22,24 @@ struct Answer {
         case keepsAlive
         /// It ends with this message.
         case ends
+        /// It is a stream's: nothing is said of it, nor of a body that is not there.
+        case isStream
     }
 
     /// Appends the whole message.
     func write(to output: inout ByteBuffer, _ next: Next, date: DateField) {
+        var body = ByteBuffer()
+        writeHead(to: &output, next, date: date, body: &body)
+        output.append(body)
+    }
+
+    /// Appends the head, and the body, if there is one, to a buffer of its own.
+    func writeHead(
+        to output: inout ByteBuffer, _ next: Next, date: DateField, body: inout ByteBuffer
+    ) {
         if record.format == .grpc {
             return writeGRPC(to: &output, next, date: date)
         }
-        var body = ByteBuffer()
         appendBody(to: &body)
         output.append("HTTP/1.1 ")
         output.append(decimal: failure.status)
@@ -43,7 +53,7 @@ struct Answer {
         output.append("\r\nContent-Length: ")
         output.append(decimal: body.count)
         output.append("\r\n\r\n")
-        if !record.isHead { output.append(body) }
+        if record.isHead { body.removeAll() }
     }
 
     /// HTTP 200 with the status in the head and no body, as gRPC's clients expect (trailers-only).
@@ -54,7 +64,7 @@ struct Answer {
         output.append(decimal: StatusText.grpcStatus(failure.status))
         output.append("\r\ngrpc-message: ")
         output.append(failure.detail)
-        output.append("\r\nContent-Length: 0\r\n\r\n")
+        output.append(next == .isStream ? "\r\n\r\n" : "\r\nContent-Length: 0\r\n\r\n")
     }
 
     private func appendFields(to output: inout ByteBuffer, _ next: Next, date: DateField) {
@@ -79,7 +89,7 @@ struct Answer {
         }
         output.append("Cache-Control: no-store\r\n")
         switch next {
-        case .stays: break
+        case .stays, .isStream: break
         case .keepsAlive: output.append("Connection: keep-alive\r\n")
         case .ends: output.append("Connection: close\r\n")
         }

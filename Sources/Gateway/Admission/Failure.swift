@@ -137,9 +137,9 @@ enum Failure: Error, Equatable {
 
     private static func status(of fault: UpstreamFault) -> Int {
         switch fault {
-        case .unreachable, .closed, .invalid, .unexpectedUpgrade: 502
+        case .unreachable, .tls, .closed, .reset, .invalid, .unexpectedUpgrade: 502
         case .connectTimeout, .responseTimeout, .bodyStalled, .streamSilent: 504
-        case .unresolved, .noSlot: 503
+        case .unresolved, .noSlot, .refused: 503
         }
     }
 
@@ -147,9 +147,10 @@ enum Failure: Error, Equatable {
         switch fault {
         case .unresolved, .unreachable: .upstreamUnreachable
         case .connectTimeout, .responseTimeout, .bodyStalled, .streamSilent: .upstreamTimeout
-        case .closed: .upstreamIncomplete
+        case .closed, .reset: .upstreamIncomplete
+        case .tls: .upstreamTLS
         case .invalid, .unexpectedUpgrade: .upstreamInvalid
-        case .noSlot: .overloaded
+        case .noSlot, .refused: .overloaded
         }
     }
 }
@@ -220,11 +221,21 @@ extension Failure {
     private static func detail(of fault: UpstreamFault) -> StaticString {
         switch fault {
         case .unresolved, .unreachable: "the upstream cannot be reached"
+        case .tls: "no secure connection to the upstream could be made"
         case .connectTimeout, .responseTimeout, .bodyStalled, .streamSilent:
             "the upstream did not answer in time"
         case .closed: "the upstream closed the connection before it had answered"
+        case .reset: "the upstream gave the request up before it had answered"
         case .invalid, .unexpectedUpgrade: "the upstream's response was not valid"
-        case .noSlot: "the upstream is busy"
+        case .noSlot, .refused: "the upstream is busy"
         }
+    }
+}
+
+extension ExchangeOutcome {
+    /// Notes why the exchange failed.
+    mutating func note(_ failure: Failure) {
+        reason = failure.reason
+        if case .upstream(let fault) = failure { detail = fault.detail }
     }
 }

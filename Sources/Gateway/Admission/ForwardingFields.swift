@@ -9,18 +9,19 @@ internal import HTTP
 enum ForwardingFields {
     /// Appends the fields for one request. The lines they replace were dropped by `dropReplaced`.
     static func append(
-        _ head: RequestHead, _ bytes: Span<UInt8>, client: ClientAddress,
+        _ head: RequestHead, _ bytes: Span<UInt8>, client: Client,
         to output: inout ByteBuffer
     ) {
         let fields = head.fields
-        appendVia(head, bytes, to: &output)
+        appendVia(head, bytes, client: client, to: &output)
         if client.isTrusted, fields.hasForwardingFields {
             appendExtended(head, bytes, client: client, to: &output)
             return
         }
         output.append("X-Forwarded-For: ")
         output.append(client.text)
-        output.append("\r\nX-Forwarded-Proto: http\r\n")
+        output.append("\r\nX-Forwarded-Proto: ")
+        output.append(client.isSecure ? "https\r\n" : "http\r\n")
         appendHost(head, bytes, to: &output)
         output.append("Forwarded: ")
         appendElement(head, bytes, client: client, to: &output)
@@ -40,15 +41,16 @@ enum ForwardingFields {
     }
 
     private static func appendVia(
-        _ head: RequestHead, _ bytes: Span<UInt8>, to output: inout ByteBuffer
+        _ head: RequestHead, _ bytes: Span<UInt8>, client: Client, to output: inout ByteBuffer
     ) {
         output.append("Via: ")
         _ = appendValues(of: .via, head.fields, bytes, separator: true, to: &output)
+        if client.speaksHTTP2 { return output.append("2.0 bearward\r\n") }
         output.append(head.minorVersion == 1 ? "1.1 bearward\r\n" : "1.0 bearward\r\n")
     }
 
     private static func appendExtended(
-        _ head: RequestHead, _ bytes: Span<UInt8>, client: ClientAddress,
+        _ head: RequestHead, _ bytes: Span<UInt8>, client: Client,
         to output: inout ByteBuffer
     ) {
         let fields = head.fields
@@ -57,7 +59,7 @@ enum ForwardingFields {
         output.append(client.text)
         output.append("\r\nX-Forwarded-Proto: ")
         if !appendValues(of: .xForwardedProto, fields, bytes, separator: false, to: &output) {
-            output.append("http")
+            output.append(client.isSecure ? "https" : "http")
         }
         output.append("\r\n")
         if fields.firstIndex(of: .xForwardedHost) != nil {
@@ -85,7 +87,7 @@ enum ForwardingFields {
     /// `for=192.0.2.1;host="api.example.com";proto=http`. A valid authority needs no escape in
     /// quotes.
     private static func appendElement(
-        _ head: RequestHead, _ bytes: Span<UInt8>, client: ClientAddress,
+        _ head: RequestHead, _ bytes: Span<UInt8>, client: Client,
         to output: inout ByteBuffer
     ) {
         output.append(client.forwardedFor)
@@ -94,7 +96,7 @@ enum ForwardingFields {
             output.append(bytes, head.authority)
             output.append("\"")
         }
-        output.append(";proto=http")
+        output.append(client.isSecure ? ";proto=https" : ";proto=http")
     }
 
     /// Appends the values of all lines of a kind as one list. Returns whether there were any.

@@ -10,7 +10,7 @@ struct UpstreamRequest: ~Copyable {
     /// What the admission knows of a request besides its head.
     struct Facts {
         let route: RoutePlan
-        let client: ClientAddress
+        let client: Client
         let record: RequestRecord
         let framing: BodyFraming
     }
@@ -19,6 +19,8 @@ struct UpstreamRequest: ~Copyable {
     let route: RoutePlan
     let isHead: Bool
     let hasBody: Bool
+    /// Whether nothing in the head says how long the body is.
+    let isOpenEnded: Bool
     /// Whether sending it twice does what sending it once does (RFC 9110, section 9.2.2).
     let isIdempotent: Bool
     /// Whether the client asks for a WebSocket. No other upgrade is passed on: one to HTTP/2 would
@@ -36,6 +38,7 @@ struct UpstreamRequest: ~Copyable {
         route = facts.route
         isHead = facts.record.isHead
         hasBody = facts.framing != .none
+        isOpenEnded = facts.framing == .chunked
         isIdempotent = UpstreamRequest.isIdempotent(bytes.extracting(head.method))
         wantsUpgrade = !hasBody && UpstreamRequest.asksForWebSocket(head, bytes)
         UpstreamRequest.dropFields(head.fields, bytes, facts)
@@ -53,12 +56,19 @@ struct UpstreamRequest: ~Copyable {
         output.append(record.id)
         output.append("\r\n")
         if route.requestEdits.writesLines { output.append(route.requestEdits.lines) }
+        if !facts.client.certificateLines.isEmpty { output.append(facts.client.certificateLines) }
         if let identity = permit.identity {
             UpstreamRequest.appendClaims(identity, route, to: &output)
         }
         UpstreamRequest.appendFraming(
             facts.framing, announcedLength: head.fields.contentLength, to: &output)
-        if wantsUpgrade { output.append("Connection: Upgrade\r\nUpgrade: websocket\r\n") }
+        if wantsUpgrade {
+            output.append("Connection: Upgrade\r\nUpgrade: websocket\r\n")
+        } else if head.fields.takesTrailers {
+            // Said of our own connection, as the client said it of its own (RFC 9110, section
+            // 10.1.4): gRPC servers insist.
+            output.append("TE: trailers\r\nConnection: TE\r\n")
+        }
         output.append("\r\n")
         swap(&output, &record.head)
     }

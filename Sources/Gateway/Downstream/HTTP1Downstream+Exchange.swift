@@ -1,3 +1,6 @@
+internal import Bytes
+internal import HTTP
+
 /// What an exchange tells the client's connection.
 extension HTTP1Downstream {
     /// Whether bytes may be made for the client.
@@ -6,15 +9,45 @@ extension HTTP1Downstream {
     /// Whether the client understands interim responses and chunks (HTTP/1.1).
     var speaksHTTP11: Bool { clientVersion == 1 }
 
-    /// The client was told to send its body.
-    func continued() {
-        awaitsContinue = false
+    /// Passes on an interim response, which HTTP/1.0 does not know.
+    func sendInterim(_ head: ResponseHead, _ bytes: Span<UInt8>) {
+        guard speaksHTTP11 else { return }
+        // The client was told to send its body.
+        if head.status == 100 { awaitsContinue = false }
+        worker.withOutput { output in
+            ResponseHeadWriter.writeInterim(head, bytes, to: &output)
+            transport.send(output)
+        }
+    }
+
+    /// Writes the response's head to `output`, and says how the body goes behind it.
+    func respond(
+        _ head: ResponseHead, _ bytes: Span<UInt8>, _ framing: BodyFraming, edits: FieldEdits,
+        output: inout ByteBuffer
+    ) -> BodyTarget {
+        let isOpenEnded = framing == .chunked || framing == .untilClose
+        if isOpenEnded, !speaksHTTP11 { keepsAlive = false }
+        let isChunked = isOpenEnded && speaksHTTP11
+        ResponseHeadWriter.write(
+            head, bytes, edits: edits, isChunked: isChunked, date: worker.date, to: &output)
+        // A response of HTTP/2 need not say that it is empty.
+        if framing == .length(0) { output.append("Content-Length: 0\r\n") }
+        if announcesClose {
+            // Said is said, even if the request's body turns out whole before the response does.
+            keepsAlive = false
+            output.append("Connection: close\r\n")
+        } else if !speaksHTTP11 {
+            output.append("Connection: keep-alive\r\n")
+        }
+        output.append("\r\n")
+        return isChunked ? .chunked(transport) : .identity(transport)
     }
 
     /// Part of a response or tunnel was sent. A client that takes it slowly has `timeouts.body` to
     /// take something; one that is still sending is not silent as long as its response moves.
     func responseProgressed() {
         if !isReady || state == .receivingBody { bodyProgressed() }
+        noticeBrokenTransport()
     }
 
     /// The upstream takes bytes, or takes them again: goes on with the body or tunnel.
@@ -33,11 +66,6 @@ extension HTTP1Downstream {
         case .receivingBody where keepsAlive && isRestOfBodyShort: discardRest()
         default: closeAfterFlush()
         }
-    }
-
-    /// Marks the connection as ending with the response at hand.
-    func endAfterResponse() {
-        keepsAlive = false
     }
 
     /// Whether the client learns that the connection ends with this response.

@@ -13,7 +13,7 @@ internal import HTTP
 /// Bytes that come too early (a pipelined request, a tunnel's before the 101) are kept and reading
 /// stops until their turn. Whatever this connection is asked to do while another one is being
 /// handled it does in a turn of its own.
-final class HTTP1Downstream: EventHandler {
+final class HTTP1Downstream: ClientConnection {
     enum State: Equatable {
         /// Between requests, or in the middle of a head.
         case awaitingHead
@@ -36,7 +36,7 @@ final class HTTP1Downstream: EventHandler {
     /// Empty lines allowed before a request line (RFC 9112, section 2.2).
     private static let maxLeadingLines = 2
 
-    let client: ClientAddress
+    let client: Client
     let transport: Transport
     /// Where the worker keeps this connection.
     var index = 0
@@ -59,12 +59,17 @@ final class HTTP1Downstream: EventHandler {
     var closesWhenFlushed = false
     private var maxBody = Int64.max
 
-    init(_ socket: consuming Socket, client: ClientAddress, worker: Worker) throws(SystemError) {
+    /// Takes over a connection whose protocol is known.
+    init(_ transport: Transport, client: Client, worker: Worker) {
         self.client = client
         self.worker = worker
-        transport = Transport(socket, loop: worker.loop, isConnecting: false)
-        try transport.register(self, isUpstream: false)
+        self.transport = transport
         transport.setDeadline(inMilliseconds: worker.settings.timeouts.head)
+    }
+
+    /// The bytes that showed the protocol.
+    func begin(with bytes: Span<UInt8>) {
+        received(bytes)
     }
 
     /// Whether nothing is under way, so that a draining server may close it.
@@ -229,8 +234,8 @@ final class HTTP1Downstream: EventHandler {
         clientVersion = head.minorVersion
         keepsAlive = head.wantsKeepAlive && !worker.isDraining
         let framing = head.framing
-        relay = BodyRelay(framing, as: framing == .chunked ? .chunked : .identity)
-        switch worker.admission.judge(head, bytes, client: client) {
+        relay = BodyRelay(framing)
+        switch worker.admission.judge(head, bytes, framing: framing, client: client) {
         case .refused(let answer):
             refuse(answer, framing: framing)
         case .admitted(let request):
@@ -246,9 +251,8 @@ final class HTTP1Downstream: EventHandler {
     }
 
     private func consumeBody(_ bytes: Span<UInt8>, from start: Int) -> Int {
-        guard let exchange, exchange.isUpstreamReady, let target = exchange.upstreamTransport else {
-            return start
-        }
+        guard let exchange, exchange.isUpstreamReady else { return start }
+        let target = exchange.requestTarget
         var offset = start
         var failure: MessageError?
         worker.withOutput { output in
@@ -257,7 +261,8 @@ final class HTTP1Downstream: EventHandler {
                 if relay.count > maxBody { return }
                 if relay.isComplete {
                     try relay.end(
-                        gatheringIn: &output, maxTrailers: worker.settings.limits.requestFields,
+                        gatheringIn: &output, to: target,
+                        maxTrailers: worker.settings.limits.requestFields,
                         isRemoved: { worker.admission.isRemoved($0) })
                 }
                 target.send(output)
@@ -289,9 +294,9 @@ final class HTTP1Downstream: EventHandler {
     }
 
     private func consumeTunnel(_ bytes: Span<UInt8>) -> Int {
-        guard let exchange, exchange.isUpstreamReady, let target = exchange.upstreamTransport else {
-            return 0
-        }
+        guard let exchange, exchange.isUpstreamReady,
+            case .identity(let target) = exchange.requestTarget
+        else { return 0 }
         target.send(bytes)
         tunnelBytes &+= Int64(bytes.count)
         exchange.requestProgressed(tunnelBytes)

@@ -1,37 +1,22 @@
 internal import Bytes
 internal import HTTP
 
-/// Carries one message's body from the connection it arrives on to the one it leaves by: decoded by
-/// the framing it came with, coded anew for the way it goes.
+/// Carries one message's body from the HTTP/1 connection it arrives on to wherever it goes: decoded
+/// by the framing it came with, coded anew for the way it goes.
 ///
-/// Nothing of the received framing is copied, so the two sides cannot read it differently. Small
-/// pieces are gathered in the caller's buffer and leave with whatever is there already; large ones
-/// are sent from where they were received.
+/// Nothing of the received framing is copied, so the two sides cannot read it differently.
 struct BodyRelay: ~Copyable {
-    /// How the body is delimited on its way out.
-    enum Coding {
-        /// By a `Content-Length` that was forwarded, or by the connection's end.
-        case identity
-        /// In chunks.
-        case chunked
-    }
-
-    /// Pieces up to this size are copied to spare a system call.
-    private static let copyLimit = 16384
-
     private var decoder: BodyDecoder
     private var countBeforeDiscarding: Int64 = 0
-    private let coding: Coding
     /// Bytes of data carried so far, framing not counted.
     private(set) var count: Int64 = 0
 
-    init(_ framing: BodyFraming, as coding: Coding) {
+    init(_ framing: BodyFraming) {
         decoder = BodyDecoder(framing)
-        self.coding = coding
     }
 
     /// Nothing to carry.
-    static var none: BodyRelay { BodyRelay(.none, as: .identity) }
+    static var none: BodyRelay { BodyRelay(.none) }
 
     var isComplete: Bool { decoder.isComplete }
 
@@ -45,7 +30,7 @@ struct BodyRelay: ~Copyable {
     /// seen. What was gathered and not sent is left in `output`.
     mutating func relay(
         _ bytes: Span<UInt8>, from start: Int, gatheringIn output: inout ByteBuffer,
-        to target: Transport
+        to target: BodyTarget
     ) throws(MessageError) -> Int {
         var offset = start
         while true {
@@ -54,7 +39,7 @@ struct BodyRelay: ~Copyable {
             case .complete(let end): return end
             case .data(let range):
                 count &+= Int64(range.count)
-                forward(bytes.extracting(range), gatheringIn: &output, to: target)
+                target.append(bytes.extracting(range), gatheringIn: &output)
                 offset = range.upperBound
             }
         }
@@ -82,43 +67,17 @@ struct BodyRelay: ~Copyable {
         }
     }
 
-    /// Ends the body on its way out: the last chunk and the trailers that may go on.
+    /// Ends the body on its way out, with the trailers that may go on.
     func end(
-        gatheringIn output: inout ByteBuffer, maxTrailers: Int,
+        gatheringIn output: inout ByteBuffer, to target: BodyTarget, maxTrailers: Int,
         isRemoved: (Span<UInt8>) -> Bool
     ) throws(MessageError) {
-        guard coding == .chunked else {
-            if decoder.trailers.isEmpty { return }
-            var ignored = ByteBuffer()
-            return try appendTrailers(to: &ignored, max: maxTrailers, isRemoved: isRemoved)
-        }
-        output.append("0\r\n")
-        try appendTrailers(to: &output, max: maxTrailers, isRemoved: isRemoved)
-        output.append("\r\n")
-    }
-
-    private func appendTrailers(
-        to output: inout ByteBuffer, max: Int, isRemoved: (Span<UInt8>) -> Bool
-    ) throws(MessageError) {
+        if decoder.trailers.isEmpty { return target.end(trailers: Span(), gatheringIn: &output) }
+        var trailers = ByteBuffer()
         try decoder.trailers.withBytes { (lines) throws(MessageError) in
             try TrailerSection.appendForwardable(
-                lines, maxFields: max, to: &output, isRemoved: isRemoved)
+                lines, maxFields: maxTrailers, to: &trailers, isRemoved: isRemoved)
         }
-    }
-
-    private func forward(
-        _ data: Span<UInt8>, gatheringIn output: inout ByteBuffer, to target: Transport
-    ) {
-        if coding == .chunked {
-            output.append(hexadecimal: data.count)
-            output.append("\r\n")
-        }
-        if data.count <= BodyRelay.copyLimit {
-            output.append(data)
-        } else {
-            target.send(output, data)
-            output.removeAll(keepingCapacity: true)
-        }
-        if coding == .chunked { output.append("\r\n") }
+        trailers.withBytes { target.end(trailers: $0, gatheringIn: &output) }
     }
 }

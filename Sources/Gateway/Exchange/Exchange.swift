@@ -3,16 +3,6 @@ internal import EventLoop
 internal import HTTP
 internal import Telemetry
 
-/// The client's side of an exchange. HTTP/2 adds a case.
-enum DownstreamStream {
-    case http1(HTTP1Downstream)
-}
-
-/// The upstream's side of an exchange. HTTP/2 adds a case.
-enum UpstreamStream {
-    case http1(HTTP1Upstream)
-}
-
 /// One request and its response: joins a client's stream and an upstream's.
 ///
 ///     waiting ──▶ sending ──▶ responding ──▶ ended
@@ -20,6 +10,7 @@ enum UpstreamStream {
 ///        └── retry ──┘
 ///
 /// The request's head was written once, from what was checked. A retry sends those bytes again.
+/// Either side speaks either version of HTTP; neither knows which the other speaks.
 final class Exchange {
     private enum State {
         /// No connection yet: one is being opened, or none is free.
@@ -37,12 +28,18 @@ final class Exchange {
     let record: RequestRecord
     /// The scopes that a challenge lists.
     let scope: String?
+    /// Whether only HTTP/1.1 will do on the way to the upstream: for a WebSocket.
+    let needsHTTP1: Bool
+    /// The connection that is being opened for it.
+    var dial: Dial?
 
     private let worker: Worker
     private var request: UpstreamRequest
     private var state = State.waiting
     private var downstream: DownstreamStream?
     private var upstream: UpstreamStream?
+    /// Where the response's body goes.
+    private(set) var responseTarget = BodyTarget.nowhere
     private var triesLeft: Int
     private var tries = 0
     private var isRequestComplete: Bool
@@ -53,6 +50,8 @@ final class Exchange {
     private var responseBytes: Int64 = 0
     private var status: UInt16 = 0
     private var hasWaitDeadline = false
+    /// Whether the client's side is still in the call that started this.
+    private var isStarting = false
     private var endpoint: Endpoint?
 
     init(_ request: consuming UpstreamRequest, downstream: DownstreamStream, worker: Worker) {
@@ -60,6 +59,7 @@ final class Exchange {
         self.downstream = downstream
         timeouts = request.route.timeouts
         isHeadRequest = request.isHead
+        needsHTTP1 = request.wantsUpgrade
         record = request.record
         scope = request.route.scope
         isRequestComplete = !request.hasBody
@@ -72,17 +72,23 @@ final class Exchange {
     // MARK: Finding a connection
 
     func start() {
+        isStarting = true
+        connect(avoiding: nil)
+        isStarting = false
+    }
+
+    /// Looks for a connection again: the one it waited for carries others.
+    func restart() {
         connect(avoiding: nil)
     }
 
     private func connect(avoiding failed: Endpoint?, isFresh: Bool = false) {
         state = .waiting
         do throws(UpstreamFault) {
-            if let connection = try pool.acquire(
-                for: self, avoiding: failed, isFresh: isFresh)
-            {
-                begin(on: connection)
-            } else {
+            switch try pool.acquire(for: self, avoiding: failed, isFresh: isFresh) {
+            case .ready(let stream): begin(on: stream)
+            case .connecting: break
+            case .queued:
                 hasWaitDeadline = true
                 setDownstreamDeadline(timeouts.connect)
             }
@@ -92,34 +98,39 @@ final class Exchange {
     }
 
     /// A connection was found: sends the head.
-    func begin(on connection: HTTP1Upstream) {
+    func begin(on stream: UpstreamStream) {
         tries += 1
         state = .sending
-        upstream = .http1(connection)
-        endpoint = connection.endpoint
-        let hasWaited = hasWaitDeadline
-        if hasWaited {
-            hasWaitDeadline = false
-            setDownstreamDeadline(nil)
-        }
+        upstream = stream
+        endpoint = stream.endpoint
+        endWaiting()
         worker.withOutput { scratch in
-            request.withHead(for: connection.endpoint, scratch: &scratch) { head in
-                connection.begin(self, head: head, isComplete: isRequestComplete)
+            request.withHead(for: stream.endpoint, scratch: &scratch) { head in
+                stream.begin(
+                    self, head: head, isComplete: isRequestComplete,
+                    isOpenEnded: request.isOpenEnded)
             }
         }
         // A body that waited for this connection goes on.
-        if !isRequestComplete, tries > 1 || hasWaited { resumeDownstream() }
+        if !isRequestComplete, !isStarting { resumeDownstream() }
     }
 
-    /// No connection can be had.
-    func noConnection(_ fault: UpstreamFault) {
+    /// What was queued has its connection being opened now, which has a deadline of its own.
+    func endWaiting() {
+        guard hasWaitDeadline else { return }
+        hasWaitDeadline = false
+        setDownstreamDeadline(nil)
+    }
+
+    /// No connection can be had. `endpoint`: where it was tried.
+    func noConnection(_ fault: UpstreamFault, at endpoint: Endpoint? = nil) {
+        if let endpoint {
+            self.endpoint = endpoint
+            tries += 1
+        }
         state = .sending
-        upstreamFailed(fault, endpoint: nil, mayRepeat: fault.isBeforeSending, isFresh: false)
-    }
-
-    /// The connection that was being opened is there.
-    func upstreamConnected() {
-        resumeDownstream()
+        upstreamFailed(
+            fault, endpoint: endpoint, mayRepeat: fault.isBeforeSending, isFresh: false)
     }
 
     // MARK: From the client
@@ -131,23 +142,16 @@ final class Exchange {
     }
 
     /// Whether body bytes have somewhere to go.
-    var isUpstreamReady: Bool {
-        guard case .http1(let connection) = upstream else { return false }
-        return !connection.transport.isCongested
-    }
+    var isUpstreamReady: Bool { upstream?.isReady ?? false }
 
-    var upstreamTransport: Transport? {
-        guard case .http1(let connection) = upstream else { return nil }
-        return connection.transport
-    }
+    /// Where the request's body goes.
+    var requestTarget: BodyTarget { upstream?.bodyTarget ?? .nowhere }
 
     /// Part of the request's body or tunnel was sent on: `count` bytes so far.
     func requestProgressed(_ count: Int64) {
         requestBytes = count
         hasSentBody = true
-        guard case .http1(let connection) = upstream else { return }
-        connection.tunnelProgressed()
-        connection.noticeBrokenTransport()
+        upstream?.requestProgressed()
     }
 
     /// The request's body ended after `count` bytes and was sent whole.
@@ -155,15 +159,12 @@ final class Exchange {
         requestBytes = count
         hasSentBody = true
         isRequestComplete = true
-        if case .http1(let connection) = upstream {
-            connection.requestEnded()
-            connection.noticeBrokenTransport()
-        }
+        upstream?.requestEnded()
     }
 
     func downstreamTookBytes() {
-        guard isDownstreamReady, case .http1(let connection) = upstream else { return }
-        connection.resumeReading()
+        guard isDownstreamReady else { return }
+        upstream?.resumeReading()
     }
 
     /// The client's deadline passed while this exchange was under way.
@@ -191,75 +192,51 @@ final class Exchange {
 
     func downstreamEndedTunnel() {
         hasClientEndedTunnel = true
-        guard case .http1(let connection) = upstream else { return }
         if hasUpstreamEndedTunnel { return endTunnel() }
-        connection.endTunnelWriting()
+        upstream?.endTunnelWriting()
     }
 
     // MARK: From the upstream
 
     /// Whether response bytes have somewhere to go.
-    var isDownstreamReady: Bool {
-        guard case .http1(let connection) = downstream else { return true }
-        return connection.isReady
-    }
-
-    var downstreamTransport: Transport? {
-        guard case .http1(let connection) = downstream else { return nil }
-        return connection.transport
-    }
+    var isDownstreamReady: Bool { downstream?.isReady ?? true }
 
     func upstreamTookBytes() {
         if isUpstreamReady { return resumeDownstream() }
         // Slow, but moving.
-        if !isRequestComplete, case .http1(let connection) = downstream {
-            connection.bodyProgressed()
-        }
+        if !isRequestComplete { downstream?.bodyProgressed() }
     }
 
     /// Passes on a 100 (Continue), 103 (Early Hints) or another interim response.
     func interimResponse(_ head: ResponseHead, _ bytes: Span<UInt8>) {
-        guard case .http1(let connection) = downstream, connection.speaksHTTP11,
-            case .sending = state
-        else { return }
-        if head.status == 100 { connection.continued() }
-        worker.withOutput { output in
-            ResponseHeadWriter.writeInterim(head, bytes, to: &output)
-            connection.transport.send(output)
-        }
+        guard case .sending = state else { return }
+        downstream?.sendInterim(head, bytes)
     }
 
-    /// The response begins: writes its head for the client, and says how the body is to be coded.
+    /// The response begins: writes its head for the client. What is not sent yet is left in
+    /// `output`.
     func respond(
         _ head: ResponseHead, _ bytes: Span<UInt8>, _ framing: BodyFraming,
         output: inout ByteBuffer
-    ) -> BodyRelay.Coding {
-        guard case .http1(let connection) = downstream else { return .identity }
+    ) {
         state = .responding
         status = head.status
-        let isOpenEnded = framing == .chunked || framing == .untilClose
-        if isOpenEnded, !connection.speaksHTTP11 { connection.endAfterResponse() }
-        let coding: BodyRelay.Coding =
-            isOpenEnded && connection.speaksHTTP11 ? .chunked : .identity
-        ResponseHeadWriter.write(
-            head, bytes, edits: request.route.responseEdits, coding: coding,
-            connection: connection, date: worker.date, to: &output)
-        return coding
+        guard let downstream else { return }
+        responseTarget = downstream.respond(
+            head, bytes, framing, edits: request.route.responseEdits, output: &output)
     }
 
     func responseProgressed(_ count: Int64) {
         responseBytes = count
-        guard case .http1(let connection) = downstream else { return }
-        connection.responseProgressed()
-        connection.noticeBrokenTransport()
+        downstream?.responseProgressed()
     }
 
-    /// The response is whole and was given to the client's transport.
+    /// The response is whole and was given to the client's side.
     func responseEnded() {
         upstream = nil
-        let connection = downstream
+        let client = downstream
         end(nil)
-        if case .http1(let connection) = connection { connection.responseEnded() }
+        client?.responseEnded()
     }
 
     /// The upstream switched protocols. Only what was asked for and allowed becomes a tunnel.
@@ -274,6 +251,7 @@ final class Exchange {
                 head, bytes, edits: request.route.responseEdits, to: &output)
             connection.transport.send(output)
         }
+        responseTarget = .identity(connection.transport)
         connection.beginTunnel()
         return true
     }
@@ -283,7 +261,6 @@ final class Exchange {
         responseBytes &+= Int64(bytes.count)
         connection.transport.send(bytes)
         connection.responseProgressed()
-        connection.noticeBrokenTransport()
     }
 
     /// The upstream ended its direction of the tunnel. Returns whether the other direction goes on.
@@ -295,12 +272,14 @@ final class Exchange {
     }
 
     /// The upstream gave no response, or no whole one.
-    func upstreamFailed(_ fault: UpstreamFault, from connection: HTTP1Upstream) {
-        let isStale = connection.isReused && !connection.hasResponded && fault == .closed
-        if isStale { pool.closeIdle(at: connection.endpoint) }
+    func upstreamFailed(_ fault: UpstreamFault, from stream: UpstreamStream) {
+        let isStale = stream.isReused && !stream.hasResponded && fault == .closed
+        if isStale { pool.closeIdle(at: stream.endpoint) }
+        // What the upstream says it did not look at may be sent again, whatever it was.
+        let wasUntouched = fault.isBeforeSending || (fault == .refused && !hasSentBody)
         upstreamFailed(
-            fault, endpoint: isStale ? nil : connection.endpoint,
-            mayRepeat: isStale ? request.isIdempotent && !hasSentBody : fault.isBeforeSending,
+            fault, endpoint: isStale || fault == .refused ? nil : stream.endpoint,
+            mayRepeat: isStale ? request.isIdempotent && !hasSentBody : wasUntouched,
             isFresh: isStale)
     }
 
@@ -326,31 +305,31 @@ final class Exchange {
         }
         if case .waiting = state { pool.cancelWait(self) }
         dropUpstream()
-        let connection = downstream
-        if case .http1(let connection) = connection { connection.refuse(failure, for: self) }
+        downstream?.refuse(failure, for: self)
         end(failure)
     }
 
-    /// Ends the exchange in the middle of the response: the client's connection ends with it.
+    /// Ends the exchange in the middle of the response: the client's connection or stream ends with
+    /// it.
     private func abort(_ failure: Failure) {
         dropUpstream()
-        let connection = downstream
+        let client = downstream
         downstream = nil
         end(failure)
-        if case .http1(let connection) = connection { connection.abort() }
+        client?.abort()
     }
 
     private func endTunnel() {
-        let connection = downstream
+        let client = downstream
         dropUpstream()
         end(nil)
-        if case .http1(let connection) = connection { connection.responseEnded() }
+        client?.responseEnded()
     }
 
     private func dropUpstream() {
-        guard case .http1(let connection) = upstream else { return }
+        guard let dropped = upstream else { return }
         upstream = nil
-        connection.abandon()
+        dropped.abandon()
     }
 
     private func end(_ failure: Failure?) {
@@ -358,9 +337,10 @@ final class Exchange {
         state = .ended
         downstream = nil
         upstream = nil
+        responseTarget = .nowhere
         if status != 0 { record.outcome.status = Int(status) }
         record.outcome.upstreamStatus = Int(status)
-        if let failure { record.outcome.reason = failure.reason }
+        if let failure { record.outcome.note(failure) }
         record.outcome.bytesIn = requestBytes
         record.outcome.bytesOut = responseBytes
         record.outcome.tries = tries
@@ -368,12 +348,10 @@ final class Exchange {
     }
 
     private func resumeDownstream() {
-        if case .http1(let connection) = downstream { connection.resumeReading() }
+        downstream?.resumeReading()
     }
 
     private func setDownstreamDeadline(_ milliseconds: Int64?) {
-        if case .http1(let connection) = downstream {
-            connection.setDeadline(inMilliseconds: milliseconds)
-        }
+        downstream?.setDeadline(inMilliseconds: milliseconds)
     }
 }

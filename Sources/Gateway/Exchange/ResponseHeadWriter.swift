@@ -1,12 +1,12 @@
 internal import Bytes
 internal import HTTP
 
-/// Writes a response's head for an HTTP/1 client.
+/// Writes a response's head in HTTP/1.1's form, which is what an HTTP/2 stream is given too.
 enum ResponseHeadWriter {
-    /// A final response's head. `coding`: how the body is going to be delimited.
+    /// A final response's head, but for what speaks of the connection and the empty line.
     static func write(
-        _ head: ResponseHead, _ bytes: Span<UInt8>, edits: FieldEdits, coding: BodyRelay.Coding,
-        connection: HTTP1Downstream, date: DateField, to output: inout ByteBuffer
+        _ head: ResponseHead, _ bytes: Span<UInt8>, edits: FieldEdits, isChunked: Bool,
+        date: DateField, to output: inout ByteBuffer
     ) {
         appendStatusLine(head, bytes, to: &output)
         head.fields.dropHopByHopFields()
@@ -14,15 +14,7 @@ enum ResponseHeadWriter {
         head.fields.appendKept(bytes, to: &output)
         if head.fields.firstIndex(of: .date) == nil { date.append(to: &output) }
         if edits.writesLines { output.append(edits.lines) }
-        if coding == .chunked { output.append("Transfer-Encoding: chunked\r\n") }
-        if connection.announcesClose {
-            // Said is said, even if the request's body turns out whole before the response does.
-            connection.endAfterResponse()
-            output.append("Connection: close\r\n")
-        } else if !connection.speaksHTTP11 {
-            output.append("Connection: keep-alive\r\n")
-        }
-        output.append("\r\n")
+        if isChunked { output.append("Transfer-Encoding: chunked\r\n") }
     }
 
     /// An interim response's head (RFC 9110, section 15.2).

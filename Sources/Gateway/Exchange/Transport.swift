@@ -1,12 +1,13 @@
 internal import Bytes
 internal import EventLoop
+internal import OpenSSL
 
 /// One connection's bytes in both directions: a registered socket, what it has not taken yet, and
-/// whether it may have something to read.
+/// whether it may have something to read. In the clear or through TLS; whoever uses it does not see
+/// which.
 ///
-/// Plain TCP and unix sockets; TLS belongs behind this same face. Not recursive: handlers are told
-/// of readiness by the loop and call these methods; none of them calls back, but for `receive`'s
-/// body.
+/// Not recursive: handlers are told of readiness by the loop and call these methods; none of them
+/// calls back, but for `receive`'s body.
 final class Transport {
     let loop: EventLoop
     /// The place in the loop; `.none` after `close`.
@@ -17,7 +18,9 @@ final class Transport {
     private(set) var isBroken = false
 
     private var socket: Socket?
-    private var descriptor: Int32
+    private(set) var descriptor: Int32
+    private var tls: TLSSession?
+    /// Bytes in the clear that wait for the socket.
     private var pending = ByteBuffer()
     /// Waiting for the kernel: still connecting, or its buffer was full.
     private var isBlocked: Bool
@@ -40,6 +43,11 @@ final class Transport {
             descriptor, isUpstream ? .answeringStream : .stream, handler: handler)
     }
 
+    /// From now on another handler is told.
+    func handOver(to handler: any EventHandler) {
+        loop.handOver(registration, to: handler)
+    }
+
     var isOpen: Bool { descriptor >= 0 }
 
     /// Whether everything given was taken by the kernel.
@@ -60,8 +68,11 @@ final class Transport {
         return socket?.takeError()
     }
 
+    // MARK: Reading
+
     /// Reads once.
     func receive(_ body: (Span<UInt8>) -> Void) -> EventLoop.ReceiveOutcome {
+        if let tls { return receive(through: tls, body) }
         let outcome = loop.receive(descriptor, body)
         switch outcome {
         case .bytes(let isDrained): if isDrained, !mayEnd { isReadable = false }
@@ -70,6 +81,8 @@ final class Transport {
         return outcome
     }
 
+    // MARK: Writing
+
     /// Sends a message head or other bytes that stand alone.
     func send(_ bytes: borrowing ByteBuffer) {
         bytes.withBytes { send($0) }
@@ -77,8 +90,8 @@ final class Transport {
 
     /// Sends, keeping what the kernel does not take.
     func send(_ bytes: Span<UInt8>) {
-        guard canSend(bytes) else { return }
-        switch Socket.send(bytes, to: descriptor) {
+        guard !bytes.isEmpty, canSend(bytes) else { return }
+        switch put(bytes) {
         case .sent(let count) where count == bytes.count: break
         case .sent(let count): block(keeping: bytes.extracting(count..<bytes.count))
         case .wouldBlock: block(keeping: bytes)
@@ -89,6 +102,7 @@ final class Transport {
     /// Sends a head and the first part of its body in one call.
     func send(_ head: borrowing ByteBuffer, _ body: Span<UInt8>) {
         if head.isEmpty { return send(body) }
+        if tls != nil { return sendInRecords(head, body) }
         head.withBytes { head in
             guard canSend(head, body) else { return }
             switch Socket.send(head, body, to: descriptor) {
@@ -110,16 +124,18 @@ final class Transport {
     func flush() -> Bool {
         guard isOpen, !isBroken else { return false }
         isBlocked = false
+        // Reading may have waited for room to write in: TLS has messages of its own.
+        if tls != nil { isReadable = true }
         if pending.isEmpty { return false }
         var bytes = ByteBuffer()
         swap(&bytes, &pending)
-        let outcome = bytes.withBytes { Socket.send($0, to: descriptor) }
+        let outcome = bytes.withBytes { put($0) }
         if case .sent(let count) = outcome { bytes.removeFirst(count) }
         swap(&bytes, &pending)
         switch outcome {
         case .sent:
             isBlocked = !pending.isEmpty
-            if endsWhenFlushed, pending.isEmpty { socket?.shutdownWriting() }
+            if endsWhenFlushed, pending.isEmpty { shutdownWriting() }
             return true
         case .wouldBlock:
             isBlocked = true
@@ -133,8 +149,10 @@ final class Transport {
     /// Ends our direction once everything given was written.
     func endWriting() {
         endsWhenFlushed = true
-        if pending.isEmpty { socket?.shutdownWriting() }
+        if pending.isEmpty { shutdownWriting() }
     }
+
+    // MARK: Turns and the end
 
     func setDeadline(_ instant: Instant?) {
         loop.setDeadline(registration, instant)
@@ -154,13 +172,32 @@ final class Transport {
     /// for a whole message.
     func close(withReset: Bool = false) {
         guard isOpen else { return }
-        if withReset { socket?.resetOnClose() }
+        if withReset {
+            socket?.resetOnClose()
+        } else if !isBroken, !isBlocked {
+            tls?.endWriting()
+        }
         loop.forget(registration)
         registration = .none
         descriptor = -1
+        tls = nil
         socket = nil
         pending.removeAll()
         isReadable = false
+    }
+
+    private func shutdownWriting() {
+        tls?.endWriting()
+        socket?.shutdownWriting()
+    }
+
+    private func put(_ bytes: Span<UInt8>) -> Socket.SendOutcome {
+        guard let tls else { return Socket.send(bytes, to: descriptor) }
+        switch tls.write(bytes) {
+        case .wrote(0): return .wouldBlock
+        case .wrote(let count): return .sent(count)
+        case .failed: return .failed(.connectionReset)
+        }
     }
 
     private func canSend(_ first: Span<UInt8>, _ second: Span<UInt8> = Span()) -> Bool {
@@ -174,5 +211,88 @@ final class Transport {
     private func block(keeping rest: Span<UInt8>) {
         isBlocked = true
         pending.append(rest)
+    }
+}
+
+/// TLS over the same socket.
+extension Transport {
+    /// What became of a handshake so far.
+    enum HandshakeOutcome: Equatable {
+        case complete
+        /// More has to come, or go, first; readiness will tell.
+        case waiting
+        case failed(TLSFault)
+    }
+
+    /// Most of a record's content (RFC 8446, section 5.1).
+    private static let recordSize = 16384
+
+    /// From now on all bytes go through TLS. Nothing was sent or received yet; nothing is until the
+    /// handshake is complete.
+    func startTLS(_ session: TLSSession) {
+        tls = session
+        isBlocked = true
+    }
+
+    /// What was negotiated, once the handshake is complete.
+    var session: TLSSession? { tls }
+
+    /// Goes on with the handshake.
+    func handshake() -> HandshakeOutcome {
+        guard isOpen, let tls else { return .failed(.closed) }
+        switch tls.handshake() {
+        case .complete:
+            isBlocked = false
+            // What came with the handshake's last message is in TLS's own buffer: no edge tells.
+            isReadable = true
+            return .complete
+        case .wantsRead, .wantsWrite: return .waiting
+        case .budgetSpent:
+            resumeLater()
+            return .waiting
+        case .failed(let fault): return .failed(fault)
+        }
+    }
+
+    private func receive(
+        through tls: TLSSession, _ body: (Span<UInt8>) -> Void
+    ) -> EventLoop.ReceiveOutcome {
+        var outcome = TLSSession.ReadOutcome.wouldBlock
+        loop.receive(
+            filling: { room in
+                outcome = tls.read(into: &room)
+                if case .bytes(let count, _) = outcome { return count }
+                return 0
+            },
+            { bytes in
+                if case .bytes(_, true) = outcome, !mayEnd { isReadable = false }
+                body(bytes)
+            })
+        switch outcome {
+        case .bytes(_, let isDrained): return .bytes(isDrained: isDrained)
+        case .budgetSpent:
+            resumeLater()
+            return .wouldBlock
+        case .wouldBlock:
+            isReadable = false
+            return .wouldBlock
+        case .endOfStream:
+            isReadable = false
+            return .endOfStream
+        case .truncated, .failed:
+            isReadable = false
+            return .failed(.connectionReset)
+        }
+    }
+
+    /// A head in the same record as what follows it: a record each would cost a call each.
+    private func sendInRecords(_ head: borrowing ByteBuffer, _ body: Span<UInt8>) {
+        let room = max(0, Transport.recordSize - head.count)
+        let joined = min(room, body.count)
+        var first = ByteBuffer(capacity: head.count + joined)
+        first.append(head)
+        first.append(body.extracting(0..<joined))
+        send(first)
+        send(body.extracting(joined..<body.count))
     }
 }

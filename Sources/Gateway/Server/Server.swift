@@ -85,6 +85,6 @@ package struct Server {
             mailboxes: mailboxes,
             budget: ConnectionBudget(
                 limit: configuration.limits.connections ?? affordable, workers: workerCount),
-            accessLog: accessLog)
+            accessLog: accessLog, logger: logger)
     }
 }

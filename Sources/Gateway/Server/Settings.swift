@@ -1,4 +1,5 @@
 internal import Configuration
+internal import OpenSSL
 
 /// The numbers that a worker looks at for each request, in milliseconds and bytes.
 struct WorkerSettings: Sendable {
@@ -12,6 +13,7 @@ struct WorkerSettings: Sendable {
     struct Limits: Sendable {
         let requestHead: Int
         let requestFields: Int
+        let concurrentStreams: Int
     }
 
     let timeouts: Timeouts
@@ -26,8 +28,27 @@ struct WorkerSettings: Sendable {
             drain: configuration.timeouts.drain.wholeMilliseconds)
         limits = Limits(
             requestHead: configuration.limits.requestHead,
-            requestFields: configuration.limits.requestFields)
+            requestFields: configuration.limits.requestFields,
+            concurrentStreams: configuration.limits.concurrentStreams)
         realm = configuration.realm
+    }
+}
+
+/// What a connection's beginning needs to know of the listener it came to.
+struct ListenerSettings {
+    let trustedProxies: TrustedProxies
+    let speaksHTTP1: Bool
+    let speaksHTTP2: Bool
+    /// The fields that tell of a client's certificate, as `name: `.
+    let subjectField: [UInt8]?
+    let thumbprintField: [UInt8]?
+
+    init(_ listener: Configuration.Listener) {
+        trustedProxies = listener.trustedProxies
+        speaksHTTP1 = listener.protocols.contains(.http11)
+        speaksHTTP2 = listener.protocols.contains(.http2)
+        subjectField = listener.tls?.subjectHeader.map { Array("\($0): ".utf8) }
+        thumbprintField = listener.tls?.thumbprintHeader.map { Array("\($0): ".utf8) }
     }
 }
 
@@ -59,6 +80,8 @@ struct UpstreamSettings: Sendable {
     let retries: Int
     /// The bound on connections over all workers; nil where there is none.
     let slots: ConnectionSlots?
+    /// Nil where no endpoint speaks TLS.
+    let tls: Configuration.UpstreamTLS?
 
     init(_ upstream: Configuration.Upstream, index: Int) {
         self.index = index
@@ -67,6 +90,7 @@ struct UpstreamSettings: Sendable {
         idleTimeout = upstream.timeouts.idle.wholeMilliseconds
         retries = upstream.retries
         slots = upstream.maxConnections.map { ConnectionSlots(limit: $0) }
+        tls = upstream.tls
     }
 }
 

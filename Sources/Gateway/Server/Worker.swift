@@ -3,6 +3,8 @@ internal import Configuration
 internal import EventLoop
 internal import HTTP
 internal import JWT
+internal import Logging
+internal import OpenSSL
 internal import Telemetry
 
 /// What all workers of a server share: plain data, counters, and the ways to each other.
@@ -14,6 +16,8 @@ struct WorkerContext: Sendable {
     let budget: ConnectionBudget
     /// Nil where no access log is kept.
     let accessLog: AccessLog?
+    /// For events that are not requests.
+    let logger: Logger
 }
 
 /// One thread's world: a loop, its listeners, its connections and pools, and a door of its own.
@@ -41,13 +45,21 @@ final class Worker {
     private(set) var date = DateField()
     private(set) var isDraining = false
     var counters = Counters()
+    let handshakes: HandshakeTurns
+    let logger: Logger
     /// Whether lines are kept for an access log.
     let isLogging: Bool
 
     private let index: Int
     private let context: WorkerContext
     private var listeners: [Listener] = []
-    private var connections: [HTTP1Downstream] = []
+    private let listenerSettings: [ListenerSettings]
+    private var connections: [any ClientConnection] = []
+    /// Each listener's TLS, nil where it speaks in the clear.
+    private var serverTLS: [TLSServerContext?] = []
+    private let ticketKeys = TLSTicketKeys()
+    /// HTTP/2 connections that have something to send at the end of the turn.
+    private var unflushed: [HTTP2Connection] = []
     private var pools: [UpstreamPool] = []
     private var admissionSlot: Admission?
     private var mailboxReader: MailboxReader<WorkerMessage>?
@@ -60,17 +72,35 @@ final class Worker {
         self.index = index
         self.context = context
         settings = context.settings
+        logger = context.logger
+        handshakes = HandshakeTurns(loop: loop)
+        listenerSettings = context.configuration.listeners.map(ListenerSettings.init)
         isLogging = context.accessLog != nil
         requestHead = RequestHead(maxFields: settings.limits.requestFields)
         responseHead = ResponseHead(
             maxFields: max(HTTP1Upstream.maxFields, settings.limits.requestFields))
+        for listener in context.configuration.listeners {
+            guard let tls = listener.tls else {
+                serverTLS.append(nil)
+                continue
+            }
+            // The configuration was checked by making one: without it nothing is served, least of
+            // all in the clear.
+            guard let made = try? TLSServerContext(tls.settings, tickets: ticketKeys) else {
+                throw .outOfMemory
+            }
+            serverTLS.append(made)
+        }
         pools = context.upstreams.map { UpstreamPool($0, worker: self) }
         admissionSlot = Admission(context.configuration, pools: pools, worker: self)
         mailboxReader = try MailboxReader(loop: loop, mailbox: context.mailboxes[index]) {
             [unowned self] message in receive(message)
         }
         loop.startOfTurn = { [unowned self] in updateClock() }
-        loop.endOfTurn = { [unowned self] in passLogOn() }
+        loop.endOfTurn = { [unowned self] in
+            flushStreams()
+            passLogOn()
+        }
         updateClock()
     }
 
@@ -133,8 +163,19 @@ final class Worker {
         }
     }
 
+    /// Sends what a connection has made for its streams once this turn's handlers were told: few
+    /// calls, and few records, for many streams.
+    func flushLater(_ connection: HTTP2Connection) {
+        unflushed.append(connection)
+    }
+
+    /// A connection turned out to be one of another kind.
+    func replace(_ connection: any ClientConnection, by successor: any ClientConnection) {
+        connections[connection.index] = successor
+    }
+
     /// Lets go of a connection that closed.
-    func forget(_ connection: HTTP1Downstream) {
+    func forget(_ connection: any ClientConnection) {
         let last = connections.removeLast()
         if last !== connection {
             last.index = connection.index
@@ -164,10 +205,11 @@ final class Worker {
             return
         }
         counters.connectionsAccepted += 1
-        let trusted = context.configuration.listeners[listener].trustedProxies
+        let settings = listenerSettings[listener]
         do throws(SystemError) {
-            let connection = try HTTP1Downstream(
-                socket, client: ClientAddress(address, trusting: trusted), worker: self)
+            let connection = try Arrival(
+                socket, client: Client(address, trusting: settings.trustedProxies),
+                listener: settings, tls: serverTLS[listener], worker: self)
             connection.index = connections.count
             connections.append(connection)
         } catch {
@@ -184,9 +226,15 @@ final class Worker {
             pools[upstream].update(endpoint, addresses: addresses)
         case .connection(let descriptor, let address, let listener):
             serve(Socket(adopting: descriptor), address, listener: listener)
+        case .serverTLS(let listener, let settings):
+            // The control thread has made one of these settings already.
+            if let tls = try? TLSServerContext(settings, tickets: ticketKeys) {
+                serverTLS[listener] = tls
+            }
+        case .clientTLS(let upstream, let settings): pools[upstream].update(settings)
+        case .ticketKeys(let keys): ticketKeys.replace(with: keys)
         case .slotFreed(let upstream): pools[upstream].serveWaiters()
         case .slotWanted(let upstream): pools[upstream].giveUpIdle()
-        case .serverTLS, .clientTLS, .ticketKeys: break
         case .drain: drain()
         case .stop: stop()
         }
@@ -212,6 +260,18 @@ final class Worker {
     }
 
     // MARK: Turns begin and end
+
+    /// What a connection tells its streams as it is flushed may make more: that waits for the next
+    /// turn, which is asked for.
+    private func flushStreams() {
+        guard !unflushed.isEmpty else { return }
+        var connections: [HTTP2Connection] = []
+        swap(&connections, &unflushed)
+        for connection in connections { connection.flush() }
+        for connection in unflushed { connection.transport.resumeLater() }
+        connections.removeAll(keepingCapacity: true)
+        if unflushed.isEmpty { swap(&connections, &unflushed) }
+    }
 
     private func passLogOn() {
         guard !logLines.isEmpty, let log = context.accessLog else { return }

@@ -1,4 +1,6 @@
+internal import Configuration
 internal import EventLoop
+internal import OpenSSL
 
 /// One address of an upstream, with what this worker learnt about it.
 ///
@@ -10,19 +12,35 @@ final class Endpoint {
 
     /// Where it is.
     let address: SocketAddress
+    /// What the configuration says of it.
+    let target: Configuration.Endpoint
     /// What stands in `Host` where the route says `endpoint`, and in log lines.
     let authority: String
-    /// Connections at rest, the one used last at the end.
+    /// What it speaks; behind TLS only known once a handshake has shown it.
+    var version: ApplicationProtocol?
+    /// HTTP/1.1 connections at rest, the one used last at the end.
     var idle: [HTTP1Upstream] = []
-    /// Connections that serve an exchange.
+    /// HTTP/2 connections, which carry many exchanges each.
+    var multiplexed: [HTTP2Upstream] = []
+    /// Connections being opened that may turn out to carry many exchanges.
+    var sharedDials: [Dial] = []
+    /// Exchanges that it serves, or that wait for a connection to it to open.
     var busyCount = 0
+    /// For the next TLS handshake.
+    var resumption: TLSResumption?
 
     private var failures = 0
     private var passedOverUntil: Instant?
 
-    init(address: SocketAddress, authority: String) {
+    init(address: SocketAddress, target: Configuration.Endpoint) {
         self.address = address
-        self.authority = authority
+        self.target = target
+        authority = target.authority
+        switch target.transport {
+        case .http: version = .http11
+        case .h2c: version = .http2
+        case .https: version = nil
+        }
     }
 
     /// Whether it should be tried before others that failed lately.

@@ -6,12 +6,12 @@ internal import Telemetry
 /// One HTTP/1.1 connection to an endpoint: carries one exchange at a time, rests in the pool
 /// between them.
 ///
-///     connecting ──▶ awaitingHead ──▶ receivingBody ──▶ idle ──▶ awaitingHead …
-///          │               │   └────▶ tunnel              │
-///          └───────────────┴──────────── closed ◀─────────┘
+///     idle ──▶ awaitingHead ──▶ receivingBody ──▶ idle …
+///      │            │   └────▶ tunnel              │
+///      └────────────┴──────── closed ◀─────────────┘
 final class HTTP1Upstream: EventHandler {
     private enum State: Equatable {
-        case connecting, idle, awaitingHead, receivingBody, tunnel, closed
+        case idle, awaitingHead, receivingBody, tunnel, closed
     }
 
     /// Reads in one turn at most, so that one fast response does not starve the others.
@@ -25,7 +25,7 @@ final class HTTP1Upstream: EventHandler {
     private let pool: UpstreamPool
     private let worker: Worker
     let transport: Transport
-    private var state = State.connecting
+    private var state = State.idle
     private var exchange: Exchange?
     /// Bytes of a head that has not come whole.
     private var input = HeldInput()
@@ -36,34 +36,34 @@ final class HTTP1Upstream: EventHandler {
     private(set) var hasResponded = false
     private var canBeReused = true
     private var isRequestComplete = false
+    private(set) var bodyTarget = BodyTarget.nowhere
 
-    /// Starts connecting. `ready` follows through the exchange.
-    init(
-        pool: UpstreamPool, endpoint: Endpoint, timeout: Int64, worker: Worker
-    ) throws(SystemError) {
+    /// Takes over a connection that was opened; at rest until an exchange begins on it.
+    init(_ transport: Transport, pool: UpstreamPool, endpoint: Endpoint, worker: Worker) {
         self.pool = pool
         self.endpoint = endpoint
         self.worker = worker
-        let socket = try Socket.connecting(to: endpoint.address)
-        transport = Transport(socket, loop: worker.loop, isConnecting: true)
-        try transport.register(self, isUpstream: true)
-        transport.setDeadline(inMilliseconds: timeout)
+        self.transport = transport
+        transport.handOver(to: self)
+        transport.setDeadline(nil)
     }
 
     // MARK: The exchange's side
 
-    /// Sends a request's head. `isComplete`: no body follows.
-    func begin(_ exchange: Exchange, head: borrowing ByteBuffer, isComplete: Bool) {
+    /// Sends a request's head. `isComplete`: no body follows. `isOpenEnded`: the body goes in
+    /// chunks.
+    func begin(
+        _ exchange: Exchange, head: borrowing ByteBuffer, isComplete: Bool, isOpenEnded: Bool
+    ) {
         self.exchange = exchange
         hasResponded = false
         isRequestComplete = false
-        if state == .idle {
-            state = .awaitingHead
-            // The one for resting; until the request is whole its sender's deadline counts.
-            transport.setDeadline(nil)
-        }
+        bodyTarget = isOpenEnded ? .chunked(transport) : .identity(transport)
+        state = .awaitingHead
+        // The one for resting; until the request is whole its sender's deadline counts.
+        transport.setDeadline(nil)
         transport.send(head)
-        if isComplete { requestEnded() }
+        if isComplete { return requestEnded() }
         noticeBrokenTransport()
     }
 
@@ -73,6 +73,19 @@ final class HTTP1Upstream: EventHandler {
         if state == .awaitingHead {
             transport.setDeadline(inMilliseconds: exchange?.timeouts.response ?? 0)
         }
+        noticeBrokenTransport()
+    }
+
+    /// Whether body bytes may be made for it.
+    var isReady: Bool { !transport.isCongested }
+
+    /// Part of a body or tunnel was given over.
+    func requestProgressed() {
+        // The client sent something through the tunnel: it is not silent.
+        if state == .tunnel {
+            transport.setDeadline(inMilliseconds: exchange?.timeouts.stream ?? 0)
+        }
+        noticeBrokenTransport()
     }
 
     /// Where `send` found the connection dead, acts on it in a turn of its own.
@@ -91,13 +104,6 @@ final class HTTP1Upstream: EventHandler {
         close()
     }
 
-    /// The client sent something through the tunnel: it is not silent.
-    func tunnelProgressed() {
-        if state == .tunnel {
-            transport.setDeadline(inMilliseconds: exchange?.timeouts.stream ?? 0)
-        }
-    }
-
     /// The client ended its direction of a tunnel.
     func endTunnelWriting() {
         transport.endWriting()
@@ -107,7 +113,6 @@ final class HTTP1Upstream: EventHandler {
 
     func ready(_ readiness: Readiness) {
         transport.note(readiness)
-        if state == .connecting, !finishConnecting(readiness) { return }
         if readiness.allowsWriting, transport.flush() {
             exchange?.upstreamTookBytes()
         }
@@ -127,31 +132,10 @@ final class HTTP1Upstream: EventHandler {
 
     func deadlineReached() {
         switch state {
-        case .connecting: fail(.connectTimeout)
         case .awaitingHead: fail(.responseTimeout)
         case .receivingBody, .tunnel: fail(.streamSilent)
         case .idle, .closed: close()
         }
-    }
-
-    private func finishConnecting(_ readiness: Readiness) -> Bool {
-        guard readiness.allowsWriting || readiness.showsHangUp else { return false }
-        if let error = transport.finishConnecting() {
-            fail(.unreachable(error))
-            return false
-        }
-        endpoint.connected()
-        // Whoever answers before it was asked would answer the next request with it.
-        if readiness.contains(.readable) {
-            fail(readiness.showsEnd ? .closed : .invalid(.startLine))
-            return false
-        }
-        transport.setDeadline(nil)
-        state = .awaitingHead
-        if isRequestComplete { requestEnded() }
-        if transport.flush() { exchange?.upstreamTookBytes() }
-        exchange?.upstreamConnected()
-        return state != .closed
     }
 
     private func pump() {
@@ -170,7 +154,7 @@ final class HTTP1Upstream: EventHandler {
 
     private var isReadingWanted: Bool {
         switch state {
-        case .connecting, .closed: false
+        case .closed: false
         case .idle: true
         case .awaitingHead, .receivingBody, .tunnel: exchange?.isDownstreamReady ?? true
         }
@@ -205,7 +189,7 @@ final class HTTP1Upstream: EventHandler {
                 exchange?.tunnelFromUpstream(bytes.extracting(offset..<bytes.count))
                 transport.setDeadline(inMilliseconds: exchange?.timeouts.stream ?? 0)
                 return
-            case .idle, .connecting:
+            case .idle:
                 // Bytes that no request asked for.
                 return close()
             case .closed: return
@@ -248,8 +232,8 @@ final class HTTP1Upstream: EventHandler {
         transport.setDeadline(inMilliseconds: exchange.timeouts.stream)
         var offset = head.length
         worker.withOutput { output in
-            let coding = exchange.respond(head, bytes, framing, output: &output)
-            relay = BodyRelay(framing, as: coding)
+            exchange.respond(head, bytes, framing, output: &output)
+            relay = BodyRelay(framing)
             offset = relayBody(bytes, from: offset, output: &output)
         }
         return offset
@@ -272,15 +256,17 @@ final class HTTP1Upstream: EventHandler {
     private func relayBody(
         _ bytes: Span<UInt8>, from start: Int, output: inout ByteBuffer
     ) -> Int {
-        guard let exchange, let target = exchange.downstreamTransport else {
+        guard let exchange else {
             close()
             return bytes.count
         }
+        let target = exchange.responseTarget
         do throws(MessageError) {
             let end = try relay.relay(bytes, from: start, gatheringIn: &output, to: target)
             if relay.isComplete {
                 try relay.end(
-                    gatheringIn: &output, maxTrailers: worker.settings.limits.requestFields,
+                    gatheringIn: &output, to: target,
+                    maxTrailers: worker.settings.limits.requestFields,
                     isRemoved: { _ in false })
             }
             target.send(output)
@@ -303,6 +289,7 @@ final class HTTP1Upstream: EventHandler {
         let finished = exchange
         exchange = nil
         relay = .none
+        bodyTarget = .nowhere
         if canBeReused, isRequestComplete, !hasExtraBytes, transport.isFlushed, !transport.isBroken
         {
             state = .idle
@@ -323,15 +310,16 @@ final class HTTP1Upstream: EventHandler {
             if let exchange, exchange.upstreamEndedTunnel() { return }
             finish(hasExtraBytes: true)
         case .idle, .closed: close()
-        case .connecting, .awaitingHead, .receivingBody: fail(.closed)
+        case .awaitingHead, .receivingBody: fail(.closed)
         }
     }
 
     private func endWithConnection() {
         worker.withOutput { output in
             // No trailers: only chunked bodies have them.
-            try? relay.end(gatheringIn: &output, maxTrailers: 0, isRemoved: { _ in false })
-            exchange?.downstreamTransport?.send(output)
+            guard let target = exchange?.responseTarget else { return }
+            target.end(trailers: Span(), gatheringIn: &output)
+            target.send(output)
         }
         finish(hasExtraBytes: true)
     }
@@ -339,12 +327,8 @@ final class HTTP1Upstream: EventHandler {
     private func fail(_ fault: UpstreamFault) {
         let failed = exchange
         exchange = nil
-        if state == .connecting {
-            endpoint.failedToConnect(now: worker.loop.now)
-            worker.counters.upstreamConnectFailures += 1
-        }
         close()
-        failed?.upstreamFailed(fault, from: self)
+        failed?.upstreamFailed(fault, from: .http1(self))
     }
 
     /// Closes and leaves the pool. The exchange, if there is one, was told by the caller.

@@ -1,5 +1,6 @@
 internal import EventLoop
 internal import HTTP
+internal import OpenSSL
 
 /// Why an upstream gave no response that could be forwarded.
 enum UpstreamFault: Error, Equatable {
@@ -9,10 +10,17 @@ enum UpstreamFault: Error, Equatable {
     case unreachable(SystemError)
     /// Connecting took longer than `timeouts.connect`.
     case connectTimeout
+    /// The TLS handshake failed: the certificate is not what it has to be, or the endpoint does not
+    /// speak TLS.
+    case tls(TLSFault)
     /// Every connection that `maxConnections` allows was busy for as long as a request may wait.
     case noSlot
     /// The connection ended before a whole response had come.
     case closed
+    /// The upstream says that it did not begin to look at the request (RFC 9113, section 8.7).
+    case refused
+    /// The upstream reset the stream, with a code of RFC 9113, section 7.
+    case reset(UInt32)
     /// The response was malformed or ambiguous.
     case invalid(MessageError)
     /// A switch of protocols that nobody asked for.
@@ -30,8 +38,19 @@ extension UpstreamFault {
     /// tried.
     var isBeforeSending: Bool {
         switch self {
-        case .unreachable, .connectTimeout: true
+        case .unreachable, .connectTimeout, .tls: true
         default: false
+        }
+    }
+
+    /// What the log says besides the reason.
+    var detail: String? {
+        switch self {
+        case .unreachable(let error): error.description
+        case .tls(let fault): fault.description
+        case .reset(let code): "stream reset with code \(code)"
+        case .invalid(let error): "\(error)"
+        default: nil
         }
     }
 }

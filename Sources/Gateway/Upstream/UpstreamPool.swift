@@ -1,10 +1,24 @@
 internal import Configuration
 internal import EventLoop
+internal import OpenSSL
 internal import Telemetry
 
 /// One worker's connections to one upstream: which endpoint comes next, which connection is free,
 /// and who waits for one.
+///
+/// A connection of HTTP/1.1 carries one exchange at a time and rests between them; one of HTTP/2
+/// carries as many as the upstream allows, and another is opened when it is full.
 final class UpstreamPool {
+    /// What became of asking for a connection.
+    enum Acquisition {
+        /// It is there.
+        case ready(UpstreamStream)
+        /// It is being opened; the exchange is called back.
+        case connecting
+        /// None may be opened now; the exchange is called back when one is free.
+        case queued
+    }
+
     let settings: UpstreamSettings
     private let worker: Worker
     /// Every address known, in the order of the configuration.
@@ -14,11 +28,14 @@ final class UpstreamPool {
     private var groups: [[Endpoint]?]
     private var waiters: [Exchange] = []
     private var turn = 0
+    /// TLS towards this upstream; nil where it is not spoken.
+    private var tls: TLSClientContext?
 
     init(_ settings: UpstreamSettings, worker: Worker) {
         self.settings = settings
         self.worker = worker
         groups = Array(repeating: nil, count: settings.endpoints.count)
+        tls = settings.tls.flatMap { try? TLSClientContext($0.settings) }
     }
 
     /// Takes up the addresses of the configured endpoint at `index`. Those that stay keep their
@@ -27,72 +44,138 @@ final class UpstreamPool {
         let known = groups[index] ?? []
         let group = addresses.map { address in
             known.first { $0.address == address }
-                ?? Endpoint(address: address, authority: settings.endpoints[index].authority)
+                ?? Endpoint(address: address, target: settings.endpoints[index])
         }
         groups[index] = group
         endpoints = groups.flatMap { $0 ?? [] }
         for gone in known where !group.contains(where: { $0 === gone }) {
-            for connection in gone.idle { connection.close() }
+            closeIdle(at: gone)
+            for connection in gone.multiplexed { connection.retire() }
         }
         serveWaiters()
     }
 
-    /// A connection for an exchange: one at rest, or a new one. Nil where the exchange has to wait;
-    /// it is then called back. `failed`: an endpoint that has just failed this exchange. `isFresh`:
-    /// only a new connection will do, since one at rest has just turned out to be dead.
+    /// Takes up changed certificates: from now on connections are opened with them.
+    func update(_ settings: TLSClientContext.Settings) {
+        guard let made = try? TLSClientContext(settings) else { return }
+        tls = made
+        for endpoint in endpoints {
+            endpoint.resumption = nil
+            // What was opened under the old rules serves what it has, and no more.
+            closeIdle(at: endpoint)
+            for connection in endpoint.multiplexed { connection.retire() }
+        }
+    }
+
+    /// The name that an endpoint's certificate has to be for.
+    func serverName(of endpoint: Endpoint) -> TLSServerName {
+        if let name = settings.tls?.serverName { return TLSServerName(name) }
+        if case .tcp(_, let host, _) = endpoint.target { return TLSServerName(host) }
+        return TLSServerName("localhost")
+    }
+
+    // MARK: The exchanges' side
+
+    /// A connection for an exchange: one that has room, or a new one. `failed`: an endpoint that
+    /// has just failed this exchange. `isFresh`: only a new connection will do, since one that
+    /// was there has just turned out to be dead.
     func acquire(
         for exchange: Exchange, avoiding failed: Endpoint? = nil, isFresh: Bool = false
-    ) throws(UpstreamFault) -> HTTP1Upstream? {
-        if let connection = try find(for: exchange, avoiding: failed, isFresh: isFresh) {
-            return connection
-        }
+    ) throws(UpstreamFault) -> Acquisition {
+        if let found = try find(for: exchange, avoiding: failed, isFresh: isFresh) { return found }
         waiters.append(exchange)
-        guard let slots = settings.slots else { return nil }
+        guard let slots = settings.slots else { return .queued }
         slots.beginWaiting()
         // A slot may have come free before anybody could know that one is wanted.
         do throws(UpstreamFault) {
-            if let connection = try find(for: exchange, avoiding: failed, isFresh: isFresh) {
-                cancelWait(exchange)
-                return connection
+            if let found = try find(for: exchange, avoiding: failed, isFresh: isFresh) {
+                stopWaiting(exchange)
+                return found
             }
         } catch {
-            cancelWait(exchange)
+            stopWaiting(exchange)
             throw error
         }
         worker.tellOthers(.slotWanted(upstream: settings.index))
-        return nil
+        return .queued
     }
 
-    /// Gives up a connection at rest, as a request waits for its slot in another worker.
-    func giveUpIdle() {
-        guard settings.slots?.isWaitedFor == true else { return }
-        for endpoint in endpoints {
-            // The one that rested longest.
-            if let connection = endpoint.idle.first { return connection.close() }
-        }
-    }
-
-    private func find(
-        for exchange: Exchange, avoiding failed: Endpoint? = nil, isFresh: Bool = false
-    ) throws(UpstreamFault) -> HTTP1Upstream? {
-        guard !endpoints.isEmpty else {
-            if groups.contains(where: { $0 == nil }) { return nil }
-            throw .unresolved
-        }
-        let endpoint = choose(avoiding: failed)
-        if !isFresh, let connection = endpoint.idle.popLast() { return reuse(connection) }
-        if let connection = try connect(to: endpoint, for: exchange) { return use(connection) }
-        for other in endpoints where !isFresh {
-            if let connection = other.idle.popLast() { return reuse(connection) }
-        }
-        return nil
-    }
-
-    /// Takes an exchange out of the queue: its client went, or it waited long enough.
+    /// Lets go of an exchange that waits: its client went, or it waited long enough.
     func cancelWait(_ exchange: Exchange) {
-        guard let index = waiters.firstIndex(where: { $0 === exchange }) else { return }
-        waiters.remove(at: index)
-        settings.slots?.endWaiting()
+        stopWaiting(exchange)
+        guard let dial = exchange.dial else { return }
+        exchange.dial = nil
+        dial.exchanges.removeAll { $0 === exchange }
+        dial.endpoint.busyCount -= 1
+        guard dial.exchanges.isEmpty else { return }
+        dial.cancel()
+        forget(dial)
+        slotFreed()
+    }
+
+    /// Tries again for those who wait, as a slot or an address may be there.
+    func serveWaiters() {
+        while let exchange = waiters.first {
+            do throws(UpstreamFault) {
+                guard let found = try find(for: exchange) else { return }
+                stopWaiting(exchange)
+                switch found {
+                case .ready(let stream): exchange.begin(on: stream)
+                case .connecting: exchange.endWaiting()
+                case .queued: return
+                }
+            } catch {
+                stopWaiting(exchange)
+                exchange.noConnection(error)
+            }
+        }
+    }
+
+    // MARK: The connections' side
+
+    /// A connection is open: whoever waited for it goes ahead.
+    func opened(_ dial: Dial, _ transport: Transport, _ version: ApplicationProtocol) {
+        let endpoint = dial.endpoint
+        forget(dial)
+        let exchanges = dial.exchanges
+        for exchange in exchanges { exchange.dial = nil }
+        endpoint.busyCount -= exchanges.count
+        if !exchanges.isEmpty, !exchanges[0].needsHTTP1 { endpoint.version = version }
+        var rest = exchanges[...]
+        switch version {
+        case .http11:
+            let connection = HTTP1Upstream(
+                transport, pool: self, endpoint: endpoint, worker: worker)
+            endpoint.busyCount += 1
+            if let first = rest.popFirst() {
+                first.begin(on: .http1(connection))
+            } else {
+                release(connection)
+            }
+        case .http2:
+            let connection = HTTP2Upstream(
+                transport, pool: self, endpoint: endpoint, worker: worker)
+            endpoint.multiplexed.append(connection)
+            while connection.hasRoom, let next = rest.popFirst() {
+                endpoint.busyCount += 1
+                next.begin(on: .http2(connection.makeStream()))
+            }
+        }
+        // It carries fewer than those who hoped for it.
+        for exchange in rest { exchange.restart() }
+        serveWaiters()
+    }
+
+    /// A connection could not be opened.
+    func failed(_ dial: Dial, _ fault: UpstreamFault) {
+        let endpoint = dial.endpoint
+        forget(dial)
+        endpoint.busyCount -= dial.exchanges.count
+        slotFreed()
+        for exchange in dial.exchanges {
+            exchange.dial = nil
+            exchange.noConnection(fault, at: endpoint)
+        }
     }
 
     /// Takes back a connection whose exchange is over and which can serve another.
@@ -101,7 +184,7 @@ final class UpstreamPool {
         endpoint.busyCount -= 1
         if let waiter = nextWaiter() {
             endpoint.busyCount += 1
-            waiter.begin(on: connection)
+            waiter.begin(on: .http1(connection))
         } else if isGone(endpoint) || settings.slots?.isWaitedFor == true {
             connection.close()
         } else {
@@ -117,25 +200,34 @@ final class UpstreamPool {
         } else {
             endpoint.busyCount -= 1
         }
-        guard let slots = settings.slots else { return }
-        slots.giveBack()
-        if !waiters.isEmpty {
-            serveWaiters()
-        } else if slots.isWaitedFor {
-            worker.tellOthers(.slotFreed(upstream: settings.index))
-        }
+        slotFreed()
     }
 
-    /// Tries again for those who wait, as a slot or an address may be there.
-    func serveWaiters() {
-        while let exchange = waiters.first {
-            do throws(UpstreamFault) {
-                guard let connection = try find(for: exchange) else { return }
-                cancelWait(exchange)
-                exchange.begin(on: connection)
-            } catch {
-                cancelWait(exchange)
-                exchange.noConnection(error)
+    /// A stream came to its end, and its connection may have room for another.
+    func streamEnded(on connection: HTTP2Upstream) {
+        connection.endpoint.busyCount -= 1
+        if !waiters.isEmpty { serveWaiters() }
+    }
+
+    /// Forgets a connection with streams, which takes no more of them: those it has go on.
+    func retired(_ connection: HTTP2Upstream) {
+        connection.endpoint.multiplexed.removeAll { $0 === connection }
+    }
+
+    /// A connection with streams closed.
+    func closed(_ connection: HTTP2Upstream) {
+        retired(connection)
+        slotFreed()
+    }
+
+    /// Gives up a connection at rest, as a request waits for its slot in another worker.
+    func giveUpIdle() {
+        guard settings.slots?.isWaitedFor == true else { return }
+        for endpoint in endpoints {
+            // The one that rested longest.
+            if let connection = endpoint.idle.first { return connection.close() }
+            if let connection = endpoint.multiplexed.first(where: { $0.isIdle }) {
+                return connection.retire()
             }
         }
     }
@@ -150,27 +242,71 @@ final class UpstreamPool {
     func closeIdle() {
         for endpoint in endpoints {
             for connection in endpoint.idle { connection.close() }
+            for connection in endpoint.multiplexed { connection.retire() }
         }
     }
 
-    private func reuse(_ connection: HTTP1Upstream) -> HTTP1Upstream {
-        worker.counters.upstreamReuses += 1
-        return use(connection)
+    // MARK: Finding
+
+    private func find(
+        for exchange: Exchange, avoiding failed: Endpoint? = nil, isFresh: Bool = false
+    ) throws(UpstreamFault) -> Acquisition? {
+        guard !endpoints.isEmpty else {
+            if groups.contains(where: { $0 == nil }) { return nil }
+            throw .unresolved
+        }
+        let endpoint = choose(avoiding: failed)
+        if let there = reuse(endpoint, for: exchange, isFresh: isFresh) { return there }
+        if try connect(to: endpoint, for: exchange) { return .connecting }
+        for other in endpoints where !isFresh {
+            if let there = reuse(other, for: exchange, isFresh: false) { return there }
+        }
+        return nil
     }
 
-    private func use(_ connection: HTTP1Upstream) -> HTTP1Upstream {
-        connection.endpoint.busyCount += 1
-        return connection
+    /// What is there already: a connection with room, or one that is being opened for many.
+    private func reuse(
+        _ endpoint: Endpoint, for exchange: Exchange, isFresh: Bool
+    ) -> Acquisition? {
+        let wantsStreams = endpoint.version != .http11 && !exchange.needsHTTP1
+        if wantsStreams {
+            if let connection = endpoint.multiplexed.first(where: { $0.hasRoom }), !isFresh {
+                worker.counters.upstreamReuses += 1
+                endpoint.busyCount += 1
+                return .ready(.http2(connection.makeStream()))
+            }
+            if let dial = endpoint.sharedDials.first(where: { $0.hasRoom }) {
+                join(dial, exchange)
+                return .connecting
+            }
+        }
+        if !isFresh, let connection = endpoint.idle.popLast() {
+            worker.counters.upstreamReuses += 1
+            endpoint.busyCount += 1
+            return .ready(.http1(connection))
+        }
+        return nil
     }
 
+    /// Starts to open a connection, where one more is allowed.
     private func connect(
         to endpoint: Endpoint, for exchange: Exchange
-    ) throws(UpstreamFault) -> HTTP1Upstream? {
-        if let slots = settings.slots, !slots.take() { return nil }
+    ) throws(UpstreamFault) -> Bool {
+        if let slots = settings.slots, !slots.take() { return false }
         do throws(SystemError) {
             worker.counters.upstreamConnects += 1
-            return try HTTP1Upstream(
-                pool: self, endpoint: endpoint, timeout: exchange.timeouts.connect, worker: worker)
+            let isSecure = endpoint.target.transport == .https
+            // Without its rules nothing is sent, least of all in the clear.
+            if isSecure, tls == nil { throw .outOfMemory }
+            let dial = try Dial(
+                endpoint, timeout: exchange.timeouts.connect,
+                tls: isSecure ? tls : nil, onlyHTTP1: exchange.needsHTTP1, pool: self,
+                worker: worker)
+            // It may turn out to carry many, so others may wait for it too.
+            let isShared = endpoint.version != .http11 && !exchange.needsHTTP1
+            if isShared { endpoint.sharedDials.append(dial) }
+            join(dial, exchange)
+            return true
         } catch {
             settings.slots?.giveBack()
             if error.isOutOfDescriptors { throw .noSlot }
@@ -195,10 +331,39 @@ final class UpstreamPool {
         return best ?? endpoints.first { $0 !== failed } ?? endpoints[0]
     }
 
+    // MARK: Waiting
+
+    private func join(_ dial: Dial, _ exchange: Exchange) {
+        dial.exchanges.append(exchange)
+        dial.endpoint.busyCount += 1
+        exchange.dial = dial
+    }
+
+    private func stopWaiting(_ exchange: Exchange) {
+        guard let index = waiters.firstIndex(where: { $0 === exchange }) else { return }
+        waiters.remove(at: index)
+        settings.slots?.endWaiting()
+    }
+
     private func nextWaiter() -> Exchange? {
         guard !waiters.isEmpty else { return nil }
         settings.slots?.endWaiting()
         return waiters.removeFirst()
+    }
+
+    /// A slot was given back: whoever waits for one, here or in another worker, may have it.
+    private func slotFreed() {
+        guard let slots = settings.slots else { return }
+        slots.giveBack()
+        if !waiters.isEmpty {
+            serveWaiters()
+        } else if slots.isWaitedFor {
+            worker.tellOthers(.slotFreed(upstream: settings.index))
+        }
+    }
+
+    private func forget(_ dial: Dial) {
+        dial.endpoint.sharedDials.removeAll { $0 === dial }
     }
 
     private func isGone(_ endpoint: Endpoint) -> Bool {

@@ -49,9 +49,10 @@ package final class TLSClientContext {
 
     /// A client's end of a connection on a non-blocking, connected socket, which stays the caller's
     /// and must outlive the session. A session of another name or context is not resumed: it would
-    /// let its certificate count for this peer.
+    /// let its certificate count for this peer. `offering`: protocols in place of the context's.
     package func makeSession(
-        descriptor: Int32, to name: TLSServerName, resuming: TLSResumption? = nil
+        descriptor: Int32, to name: TLSServerName, resuming: TLSResumption? = nil,
+        offering protocols: [ApplicationProtocol]? = nil
     ) throws(OpenSSLError) -> TLSSession {
         let stream = TLSStream(descriptor)
         let fits = resuming.map { $0.name == name && $0.context === self } ?? false
@@ -62,7 +63,16 @@ package final class TLSClientContext {
                 name.isAddress ? 1 : 0, fits ? resuming?.pointer : nil)
         }
         guard let ssl = unsafe created else { throw refusal() }
-        return unsafe TLSSession(owning: ssl, stream, keeping: self, client: (self, name))
+        let session = unsafe TLSSession(owning: ssl, stream, keeping: self, client: (self, name))
+        if let protocols {
+            let list = ApplicationProtocol.list(protocols)
+            let refused = unsafe list.withUnsafeBufferPointer {
+                // OpenSSL copies the list. It says 0 where it took it.
+                unsafe SSL_set_alpn_protos(ssl, $0.baseAddress, UInt32($0.count))
+            }
+            if refused != 0 { throw refusal() }
+        }
+        return session
     }
 
     @unsafe

@@ -2,6 +2,7 @@ import Configuration
 import EventLoop
 import Glibc
 import JWT
+import Logging
 import Synchronization
 import Testing
 
@@ -45,7 +46,7 @@ final class RunningGateway {
             mailboxes: mailboxes,
             budget: ConnectionBudget(
                 limit: configuration.limits.connections ?? 10_000, workers: workerCount),
-            accessLog: log)
+            accessLog: log, logger: Logger(label: "bearward"))
         self.configuration = configuration
         addresses = sockets[0].map(\.address)
         let ended = Ended()

@@ -1,0 +1,273 @@
+internal import Bytes
+internal import EventLoop
+internal import HTTP
+internal import HTTP2
+
+/// One request on a client's HTTP/2 connection, and its response.
+///
+/// A body that the upstream does not take yet is held, within the stream's window, which is given
+/// back only for what went on. Deadlines are a stream's own, so that a slow one ends alone.
+final class HTTP2DownstreamStream: EventHandler {
+    private let connection: HTTP2Downstream
+    private let handle: HTTP2StreamHandle
+    private let worker: Worker
+    private var exchange: Exchange?
+    /// Whether the client may send more.
+    private var isReceiving: Bool
+    private var isClosed = false
+    /// Bytes of the body that wait for the upstream.
+    private var held = ByteBuffer()
+    /// Whether the body's end waits behind them.
+    private var isEndHeld = false
+    private var trailers = ByteBuffer()
+    private var count: Int64 = 0
+    private var maxBody = Int64.max
+    private var timer = Registration.none
+    /// What was not sent yet when the deadline was set: a slow reader is not a silent one.
+    private var bufferedAtDeadline = 0
+
+    init(_ connection: HTTP2Downstream, _ handle: HTTP2StreamHandle, isReceiving: Bool) {
+        self.connection = connection
+        self.handle = handle
+        self.isReceiving = isReceiving
+        worker = connection.worker
+    }
+
+    // MARK: From the client
+
+    /// The request's head came: an RFC 9112 one, made from the header block.
+    func begin(_ bytes: Span<UInt8>) {
+        let head = worker.requestHead
+        do throws(MessageError) {
+            guard try head.parse(bytes) else { throw .startLine }
+        } catch {
+            return refuse(.message(error))
+        }
+        let framing = framing(head)
+        switch worker.admission.judge(head, bytes, framing: framing, client: connection.client) {
+        case .refused(let answer):
+            send(answer)
+            worker.finish(answer.record, upstream: nil)
+        case .admitted(let request):
+            maxBody = request.route.maxBody
+            let exchange = Exchange(request, downstream: .http2(self), worker: worker)
+            self.exchange = exchange
+            exchange.start()
+            if isReceiving, !exchange.isWaiting { bodyProgressed() }
+        }
+    }
+
+    /// Refuses what is no request.
+    func refuse(_ failure: Failure) {
+        let answer = worker.admission.refusal(failure, client: connection.client)
+        send(answer)
+        worker.finish(answer.record, upstream: nil)
+    }
+
+    func received(_ bytes: Span<UInt8>) {
+        // Of a refused request nothing more is wanted, and no window is given for it.
+        guard let exchange else { return }
+        count &+= Int64(bytes.count)
+        if count > maxBody { return exchange.fail(.bodyTooLarge) }
+        if held.isEmpty, exchange.isUpstreamReady {
+            forward(bytes, to: exchange)
+        } else {
+            held.append(bytes)
+        }
+        if self.exchange != nil { bodyProgressed() }
+    }
+
+    func receivedTrailers(_ lines: Span<UInt8>) {
+        do throws(MessageError) {
+            try TrailerSection.appendForwardable(
+                lines, maxFields: worker.settings.limits.requestFields, to: &trailers,
+                isRemoved: { worker.admission.isRemoved($0) })
+        } catch {
+            isReceiving = false
+            exchange?.fail(.message(error))
+            return
+        }
+        receivedEnd()
+    }
+
+    func receivedEnd() {
+        isReceiving = false
+        guard let exchange else { return }
+        if held.isEmpty, exchange.isUpstreamReady {
+            endBody(of: exchange)
+        } else {
+            isEndHeld = true
+        }
+    }
+
+    /// The client takes response bytes again.
+    func tookBytes() {
+        if !isReceiving { setDeadline(inMilliseconds: nil) }
+        exchange?.downstreamTookBytes()
+    }
+
+    /// The stream is gone.
+    func closed() {
+        guard !isClosed else { return }
+        isClosed = true
+        worker.loop.forget(timer)
+        timer = .none
+        let gone = exchange
+        exchange = nil
+        gone?.downstreamGone()
+    }
+
+    // MARK: The loop's side
+
+    func ready(_ readiness: Readiness) {}
+
+    /// The upstream takes bytes again.
+    func resume() {
+        guard let exchange, exchange.isUpstreamReady else { return }
+        if !held.isEmpty {
+            var bytes = ByteBuffer()
+            swap(&bytes, &held)
+            bytes.withBytes { forward($0, to: exchange) }
+        }
+        if isEndHeld, self.exchange != nil {
+            isEndHeld = false
+            endBody(of: exchange)
+        }
+    }
+
+    func deadlineReached() {
+        let buffered = connection.session.buffered(handle)
+        if buffered < bufferedAtDeadline { return bodyProgressed() }
+        if let exchange { return exchange.downstreamDeadline() }
+        if buffered > 0 { connection.reset(handle, .cancel) }
+    }
+
+    // MARK: What the exchange tells
+
+    var isReady: Bool { !connection.session.isCongested(handle) }
+
+    func sendInterim(_ head: ResponseHead, _ bytes: Span<UInt8>) {
+        worker.withOutput { output in
+            ResponseHeadWriter.writeInterim(head, bytes, to: &output)
+            output.withBytes { connection.session.sendInterim(handle, $0) }
+        }
+        connection.flushLater()
+    }
+
+    /// Gives the response's head to the session, and says where the body goes.
+    func respond(
+        _ head: ResponseHead, _ bytes: Span<UInt8>, _ framing: BodyFraming, edits: FieldEdits,
+        output: inout ByteBuffer
+    ) -> BodyTarget {
+        ResponseHeadWriter.write(
+            head, bytes, edits: edits, isChunked: false, date: worker.date, to: &output)
+        output.append("\r\n")
+        let isEnd = framing == .none || framing == .length(0)
+        output.withBytes { connection.session.respond(handle, $0, isEnd: isEnd) }
+        output.removeAll(keepingCapacity: true)
+        connection.flushLater()
+        return isEnd ? .nowhere : .stream(connection, handle)
+    }
+
+    func responseProgressed() {
+        if !isReady || isReceiving { bodyProgressed() }
+    }
+
+    func responseEnded() {
+        exchange = nil
+        settle()
+    }
+
+    func refuse(_ failure: Failure, for exchange: Exchange) {
+        self.exchange = nil
+        if isClosed { return }
+        send(worker.admission.answer(failure, exchange.record, scope: exchange.scope))
+    }
+
+    func abort() {
+        exchange = nil
+        if !isClosed { connection.reset(handle, .internalError) }
+    }
+
+    func resumeReading() {
+        if isReceiving || !held.isEmpty { bodyProgressed() }
+        if held.isEmpty, !isEndHeld { return }
+        takeTimer()
+        worker.loop.resumeLater(timer)
+    }
+
+    func bodyProgressed() {
+        setDeadline(inMilliseconds: worker.settings.timeouts.body)
+    }
+
+    func setDeadline(inMilliseconds milliseconds: Int64?) {
+        guard !isClosed else { return }
+        guard let milliseconds else { return worker.loop.setDeadline(timer, nil) }
+        takeTimer()
+        bufferedAtDeadline = connection.session.buffered(handle)
+        worker.loop.setDeadline(timer, inMilliseconds: milliseconds)
+    }
+
+    // MARK: Parts
+
+    /// What delimits the body is the stream; a length that was announced is what nghttp2 holds it
+    /// to, and what an HTTP/1.1 upstream is told.
+    private func framing(_ head: RequestHead) -> BodyFraming {
+        guard isReceiving else { return .none }
+        guard let length = head.fields.contentLength else { return .chunked }
+        return length == 0 ? .none : .length(length)
+    }
+
+    private func forward(_ bytes: Span<UInt8>, to exchange: Exchange) {
+        let target = exchange.requestTarget
+        worker.withOutput { output in
+            target.append(bytes, gatheringIn: &output)
+            target.send(output)
+        }
+        connection.session.consume(handle, bytes.count)
+        connection.flushLater()
+        exchange.requestProgressed(count)
+    }
+
+    private func endBody(of exchange: Exchange) {
+        let target = exchange.requestTarget
+        worker.withOutput { output in
+            trailers.withBytes { target.end(trailers: $0, gatheringIn: &output) }
+            target.send(output)
+        }
+        setDeadline(inMilliseconds: nil)
+        exchange.requestEnded(count)
+    }
+
+    private func send(_ answer: Answer) {
+        let session = connection.session
+        var body = ByteBuffer()
+        worker.withOutput { output in
+            answer.writeHead(to: &output, .isStream, date: worker.date, body: &body)
+            output.withBytes { session.respond(handle, $0, isEnd: body.isEmpty) }
+        }
+        if !body.isEmpty {
+            body.withBytes { session.write(handle, $0) }
+            session.end(handle, trailers: Span())
+        }
+        connection.flushLater()
+        settle()
+    }
+
+    /// The response was given over whole. What is left of the request is not wanted, and a client
+    /// that does not take its response has a deadline for it.
+    private func settle() {
+        held.removeAll()
+        if isClosed { return }
+        if isReceiving { connection.session.resetAfterEnd(handle) }
+        if connection.session.buffered(handle) > 0 {
+            bodyProgressed()
+        } else {
+            setDeadline(inMilliseconds: nil)
+        }
+    }
+
+    private func takeTimer() {
+        if timer == .none, !isClosed { timer = worker.loop.addTimer(handler: self) }
+    }
+}

@@ -1,0 +1,226 @@
+internal import Bytes
+internal import EventLoop
+internal import HTTP
+internal import HTTP2
+internal import OpenSSL
+
+/// One HTTP/2 connection to an endpoint: carries the exchanges of many clients at a time.
+///
+///     open ──▶ retired (GOAWAY, or not wanted any more) ──▶ closed with its last stream
+///
+/// A peer that says nothing while something is owed is asked with a PING whether it is still there.
+final class HTTP2Upstream: HTTP2Connection {
+    /// Bytes of a response that may wait for one slow client.
+    private static let streamWindow = 262_144
+    /// Bytes of all responses together. What waits is bounded stream by stream: one slow client
+    /// must not hold the others up.
+    private static let connectionWindow = 16 << 20
+    /// Silence, while something is owed, after which a PING is sent.
+    private static let silenceMilliseconds: Int64 = 10_000
+    /// Time for its answer.
+    private static let pingMilliseconds: Int64 = 5000
+
+    let endpoint: Endpoint
+    let isSecure: Bool
+    /// Whether an exchange ended well on it: it may have died since.
+    private(set) var isReused = false
+
+    private let pool: UpstreamPool
+    private var streams: [HTTP2UpstreamStream?] = []
+    private var openStreams = 0
+    private var isRetired = false
+    private var isPinging = false
+    private var heardAt: Instant
+    /// Streams with output for a client that leaves when all events of a read were told.
+    private var touched: [HTTP2UpstreamStream] = []
+
+    /// Takes over a connection that was opened.
+    init(_ transport: Transport, pool: UpstreamPool, endpoint: Endpoint, worker: Worker) {
+        self.pool = pool
+        self.endpoint = endpoint
+        isSecure = transport.session != nil
+        heardAt = worker.loop.now
+        super.init(
+            transport,
+            HTTP2Session.Settings(
+                role: .client, maxConcurrentStreams: 0, streamWindow: HTTP2Upstream.streamWindow,
+                connectionWindow: HTTP2Upstream.connectionWindow,
+                maxHeadBytes: max(HTTP1Upstream.maxHead, worker.settings.limits.requestHead),
+                maxFields: max(HTTP1Upstream.maxFields, worker.settings.limits.requestFields)),
+            worker: worker)
+        transport.handOver(to: self)
+        transport.setDeadline(nil)
+        // What came with the handshake, the peer's settings, is read in a turn of its own.
+        transport.resumeLater()
+        flushLater()
+    }
+
+    // MARK: The pool's side
+
+    /// Whether another exchange fits on it.
+    var hasRoom: Bool {
+        !isRetired && !isClosed && openStreams < session.maxStreams && session.canOpenStream
+    }
+
+    /// Whether it carries nothing.
+    var isIdle: Bool { openStreams == 0 }
+
+    /// A place for an exchange, which begins on it at once.
+    func makeStream() -> HTTP2UpstreamStream {
+        openStreams += 1
+        return HTTP2UpstreamStream(self)
+    }
+
+    /// Takes no more exchanges, and closes with the last it has.
+    func retire() {
+        guard !isRetired, !isClosed else { return }
+        isRetired = true
+        pool.retired(self)
+        if openStreams == 0 { sayGoodbye() }
+    }
+
+    // MARK: The streams' side
+
+    /// Sends a request's head, and keeps the stream for what comes of it.
+    func request(
+        _ head: Span<UInt8>, isEnd: Bool, for stream: HTTP2UpstreamStream
+    ) -> HTTP2StreamHandle? {
+        guard !isClosed,
+            let handle = session.request(head, isSecure: isSecure, isEnd: isEnd)
+        else { return nil }
+        while streams.count <= handle.slot { streams.append(nil) }
+        streams[handle.slot] = stream
+        watch()
+        flushLater()
+        return handle
+    }
+
+    /// A place was not used, or its stream has come to its end.
+    func release() {
+        openStreams -= 1
+        if openStreams == 0, !isClosed {
+            transport.setDeadline(inMilliseconds: pool.settings.idleTimeout)
+            isPinging = false
+        }
+        pool.streamEnded(on: self)
+        if isRetired, openStreams == 0 { sayGoodbye() }
+    }
+
+    /// An exchange ended well.
+    func succeeded() {
+        if isReused { return }
+        isReused = true
+        keepResumption()
+    }
+
+    /// What a stream has for its client leaves when the events at hand were told.
+    func flushLater(_ stream: HTTP2UpstreamStream) {
+        touched.append(stream)
+    }
+
+    // MARK: Events
+
+    override func handle(_ event: HTTP2Event, input: Span<UInt8>, arena: Span<UInt8>) {
+        switch event {
+        case .head(let handle, let range, let isEnd):
+            stream(handle)?.receivedHead(arena.extracting(range), isEnd: isEnd)
+        case .badHead(let handle, let error, _):
+            stream(handle)?.fail(.invalid(error))
+        case .data(let handle, let range):
+            session.consumeConnection(range.count)
+            stream(handle)?.received(input.extracting(range))
+        case .trailers(let handle, let range):
+            stream(handle)?.receivedTrailers(arena.extracting(range))
+        case .end(let handle): stream(handle)?.receivedEnd()
+        case .writable(let handle): stream(handle)?.tookBytes()
+        case .closed(let handle, let code): closed(handle, code)
+        case .goAway: goAway()
+        case .pong, .settings: break
+        }
+    }
+
+    override func received() {
+        heardAt = worker.loop.now
+        if isPinging {
+            isPinging = false
+            watch()
+        }
+        var streams: [HTTP2UpstreamStream] = []
+        swap(&streams, &touched)
+        for stream in streams { stream.flushOutput() }
+        streams.removeAll(keepingCapacity: true)
+        if touched.isEmpty { swap(&streams, &touched) }
+    }
+
+    override func ended() {
+        isRetired = true
+        keepResumption()
+        pool.retired(self)
+        let lost = streams
+        streams.removeAll()
+        for stream in lost {
+            guard let stream else { continue }
+            pool.streamEnded(on: self)
+            stream.closed(.closed)
+        }
+        pool.closed(self)
+    }
+
+    override func deadlinePassed() {
+        guard openStreams > 0 else { return retire() }
+        let silence = (worker.loop.now.nanoseconds &- heardAt.nanoseconds) / 1_000_000
+        if isPinging { return close() }
+        let left = HTTP2Upstream.silenceMilliseconds &- silence
+        if left > 0 { return transport.setDeadline(inMilliseconds: left) }
+        isPinging = true
+        session.ping()
+        flushLater()
+        transport.setDeadline(inMilliseconds: HTTP2Upstream.pingMilliseconds)
+    }
+
+    // MARK: Parts
+
+    private func stream(_ handle: HTTP2StreamHandle) -> HTTP2UpstreamStream? {
+        handle.slot < streams.count ? streams[handle.slot] : nil
+    }
+
+    private func closed(_ handle: HTTP2StreamHandle, _ code: UInt32) {
+        guard let stream = stream(handle) else { return }
+        streams[handle.slot] = nil
+        stream.closed(code == HTTP2ErrorCode.refusedStream.rawValue ? .refused : .reset(code))
+        release()
+    }
+
+    /// The peer takes no more streams. Those above the last it looked at are refused.
+    private func goAway() {
+        guard !isRetired else { return }
+        isRetired = true
+        pool.retired(self)
+        if openStreams == 0 { sayGoodbye() }
+    }
+
+    private func sayGoodbye() {
+        session.shutDown(.noError)
+        closeAfterFlush()
+    }
+
+    /// From now on the peer owes something.
+    private func watch() {
+        guard !isPinging else { return }
+        let now = worker.loop.now
+        let silence = (now.nanoseconds &- heardAt.nanoseconds) / 1_000_000
+        if openStreams == 1, silence > HTTP2Upstream.silenceMilliseconds {
+            // It rested long: it may be gone, and a stream would wait for nothing.
+            isPinging = true
+            session.ping()
+            return transport.setDeadline(inMilliseconds: HTTP2Upstream.pingMilliseconds)
+        }
+        if openStreams == 1 {
+            transport.setDeadline(inMilliseconds: HTTP2Upstream.silenceMilliseconds)
+        }
+    }
+
+    private func keepResumption() {
+        if let kept = transport.session?.takeResumption() { endpoint.resumption = kept }
+    }
+}
