@@ -217,7 +217,10 @@ static inline enum copenssl_outcome copenssl_read(
         if (result != 1) {
             *count = done;
             if (stream->other_records > COPENSSL_MAX_OTHER_RECORDS) return COPENSSL_FLOODED;
-            return copenssl_cause(ssl, stream, result);
+            enum copenssl_outcome outcome = copenssl_cause(ssl, stream, result);
+            /* Nobody would tell of what was not asked for yet. */
+            if (outcome == COPENSSL_WANTS_READ && !(stream->flags & COPENSSL_DRAINED)) continue;
+            return outcome;
         }
         done += piece;
         stream->other_records = 0;

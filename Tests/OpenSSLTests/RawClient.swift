@@ -16,6 +16,7 @@ final class RawClient {
         var protocols: [String] = []
         var serverName: String?
         var asksForStatus = false
+        var identity: TLSIdentity?
     }
 
     let ssl: OpaquePointer
@@ -36,6 +37,7 @@ final class RawClient {
         unsafe SSL_set_fd(ssl, descriptor)
         unsafe SSL_set_connect_state(ssl)
         if let name = abilities.serverName { set(SSL_CTRL_SET_TLSEXT_HOSTNAME, 0, name) }
+        if let identity = abilities.identity { use(identity) }
         if abilities.asksForStatus {
             unsafe SSL_ctrl(ssl, SSL_CTRL_SET_TLSEXT_STATUS_REQ_TYPE, 1, nil)
         }
@@ -117,6 +119,14 @@ final class RawClient {
     var authorityCount: Int32 {
         guard let names = unsafe SSL_get0_peer_CA_list(ssl) else { return 0 }
         return unsafe OPENSSL_sk_num(names)
+    }
+
+    private func use(_ identity: TLSIdentity) {
+        var record = unsafe copenssl_identity()
+        let (chain, key) = (identity.certificateChain, identity.privateKey)
+        unsafe copenssl_identity_load(&record, chain, chain.count, key, key.count, nil, 0)
+        unsafe SSL_use_cert_and_key(ssl, record.certificate, record.key, record.chain, 1)
+        unsafe copenssl_identity_free(&record)
     }
 
     private func set(_ command: Int32, _ number: Int, _ text: String) {

@@ -1,6 +1,7 @@
 import COpenSSL
-import OpenSSL
 import Testing
+
+@testable import OpenSSL
 
 @Suite struct TLSResumptionTests {
     /// Connects once, and gives what the server left to resume with.
@@ -186,5 +187,46 @@ import Testing
             identity("a"), identity("b"), protocols: [.http2, .http11], tickets: freshTickets())
         let resumption = try ticket(client, server, name: name)
         _ = try ticket(client, server, name: name, resuming: resumption, isResumed: true)
+    }
+
+    @Test("A ticket whose client certificate has expired since is not taken")
+    func expiredClient() throws {
+        let tickets = freshTickets()
+        let settings = TLSServerContext.Settings(
+            identities: [identity("a")], clientCA: authorities("client-root"),
+            clientCertificates: .optional, protocols: [])
+        let client = try clientContext(identity: identity("client-expired", "client"))
+
+        // A server that took the certificate while it held: here one that takes any.
+        let lenient = try CertificateContext(
+            [(index: 0, LoadedIdentity(identity("a"), index: 0))], settings, tickets: tickets)
+        let store = try TrustStore.parsing(authorities("client-root"))
+        unsafe copenssl_ask_clients(lenient.pointer, store.pointer, store.subjects, 0)
+        unsafe SSL_CTX_set_verify(lenient.pointer, SSL_VERIFY_PEER, { _, _ in 1 })
+        let method = try StreamMethod()
+        func connect(_ resumption: TLSResumption?) throws -> TLSResumption? {
+            let sockets = SocketPair()
+            let ours = try client.makeSession(
+                descriptor: sockets.left, to: TLSServerName("a.example.com"), resuming: resumption)
+            let stream = TLSStream(sockets.right)
+            let ssl = unsafe try #require(
+                unsafe copenssl_accepting(lenient.pointer, method.pointer, stream.pointer))
+            let theirs = unsafe TLSSession(owning: ssl, stream, keeping: lenient)
+            for _ in 0..<3 {
+                _ = ours.handshake()
+                _ = theirs.handshake()
+            }
+            #expect(theirs.peerCertificate?.thumbprint == thumbprint("client-expired"))
+            #expect(!theirs.isResumed)
+            _ = ours.read()
+            return ours.takeResumption()
+        }
+        let first = try #require(try connect(nil))
+        _ = try connect(first)
+
+        let pair = try TLSPair(
+            client, TLSServerContext(settings, tickets: tickets), resuming: first)
+        #expect(
+            pair.shakeHands().server == .failed(.certificate("certificate has expired")))
     }
 }

@@ -212,4 +212,21 @@ import Testing
             #expect(known.server.peerCertificate?.thumbprint == thumbprint("client"))
         }
     }
+
+    @Test("TLS 1.2 clients are held to the same rules", arguments: clients)
+    func oldClient(_ row: ClientRow) throws {
+        for (mode, problem) in [
+            (TLSServerContext.ClientCertificates.optional, row.optional), (.required, row.required),
+        ] {
+            let sockets = SocketPair()
+            let server = try serverContext(clients: mode).makeSession(descriptor: sockets.right)
+            let client = RawClient(
+                sockets.left,
+                .init(maximum: .tls12, identity: row.certificate.map { identity($0, "client") }))
+            let outcome = client.shakeHands(with: server)
+            #expect(outcome.isComplete == (problem == nil))
+            guard problem == nil else { continue }
+            #expect(server.peerCertificate?.thumbprint == row.certificate.map(thumbprint))
+        }
+    }
 }

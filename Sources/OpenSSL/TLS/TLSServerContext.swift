@@ -114,7 +114,8 @@ package final class TLSServerContext {
         guard let place = unsafe names.context(for: Span(_unsafeBytes: octets)) else {
             return SSL_TLSEXT_ERR_NOACK
         }
-        if place != 0, unsafe SSL_set_SSL_CTX(ssl, contexts[place].pointer) == nil {
+        // Also for the first: a second ClientHello may change its mind.
+        if unsafe SSL_set_SSL_CTX(ssl, contexts[place].pointer) == nil {
             return SSL_TLSEXT_ERR_ALERT_FATAL
         }
         return SSL_TLSEXT_ERR_OK
