@@ -31,7 +31,8 @@ enum FieldVector {
     static func withResponse(
         _ head: Span<UInt8>, _ body: (UnsafePointer<nghttp2_nv>, Int) -> Void
     ) -> Bool {
-        guard head.count >= 13, let lineEnd = head.firstIndex(of: UInt8(ascii: "\n"), from: 12)
+        guard head.count >= 13, ASCII.isDigit(head[9]), ASCII.isDigit(head[10]),
+            ASCII.isDigit(head[11]), let lineEnd = head.firstIndex(of: UInt8(ascii: "\n"), from: 12)
         else { return false }
         return withFields(head, from: lineEnd &+ 1) { list in
             list.prepend(":status", head, 9..<12)

@@ -75,18 +75,19 @@ struct FrameMeter {
             lastRefill = now
             return
         }
-        let elapsed = now &- last
-        guard elapsed > 0 else { return }
+        guard now > last else { return }
         lastRefill = now
         // An hour fills every bucket.
-        let milliseconds = Int(min(elapsed, 3_600_000))
+        let elapsed = now.subtractingReportingOverflow(last)
+        let milliseconds = elapsed.overflow ? 3_600_000 : Int(min(elapsed.partialValue, 3_600_000))
         resets.refill(milliseconds)
         control.refill(milliseconds)
         updates.refill(milliseconds)
     }
 
-    /// Reads the next input. False where a budget is spent.
+    /// Reads the next input, all of it. False where a budget is spent.
     mutating func read(_ input: Span<UInt8>) -> Bool {
+        var isWithinBudget = true
         var index = 0
         while index < input.count {
             switch phase {
@@ -95,11 +96,13 @@ struct FrameMeter {
                 phase = left == skipped ? .header(0) : .preface(left &- skipped)
                 index &+= skipped
             case .header(let seen):
-                guard take(input[index], at: seen) else { return false }
+                if !take(input[index], at: seen) { isWithinBudget = false }
                 index &+= 1
             case .padLength:
                 let isEmpty = Int(input[index]) &+ 1 >= frame.length
-                if isEmpty, !frame.has(FrameMeter.endStream), !control.take() { return false }
+                if isEmpty, !frame.has(FrameMeter.endStream), !control.take() {
+                    isWithinBudget = false
+                }
                 phase = frame.length > 1 ? .payload(frame.length &- 1) : .header(0)
                 index &+= 1
             case .payload(let left):
@@ -108,7 +111,7 @@ struct FrameMeter {
                 index &+= skipped
             }
         }
-        return true
+        return isWithinBudget
     }
 
     /// A reset was sent because of what the peer did. False where the budget is spent.

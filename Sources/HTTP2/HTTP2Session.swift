@@ -128,9 +128,9 @@ package final class HTTP2Session {
             return unsafe nghttp2_session_mem_recv(session, bytes.baseAddress, bytes.count)
         }
         if read < 0 { return terminate(HTTP2Session.code(of: read)) }
-        if facts.isSpent { return terminate(.enhanceYourCalm) }
-        drainControl()
+        if !facts.isSpent { drainControl() }
         if facts.isOver { return false }
+        if facts.isSpent { return terminate(.enhanceYourCalm) }
         return unsafe nghttp2_session_want_read(session) != 0
     }
 

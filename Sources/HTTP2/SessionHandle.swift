@@ -39,7 +39,9 @@ struct SessionHandle: ~Copyable {
         unsafe nghttp2_option_set_no_auto_window_update(option, 1)
         unsafe nghttp2_option_set_no_closed_streams(option, 1)
         unsafe nghttp2_option_set_max_reserved_remote_streams(option, 0)
-        unsafe nghttp2_option_set_max_continuations(option, FloodBudget.continuations)
+        // nghttp2 counts a frame anew for each piece that its header comes in, nine at most. The
+        // meter counts frames, so this may be as large as a frame torn to octets makes it.
+        unsafe nghttp2_option_set_max_continuations(option, FloodBudget.continuations &* 9)
         // A rewritten head may be larger than one that a client may send.
         unsafe nghttp2_option_set_max_send_header_block_length(option, maxSentBlock)
         return unsafe option

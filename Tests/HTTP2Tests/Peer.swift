@@ -164,3 +164,42 @@ final class Pair {
         return !bytes.isEmpty
     }
 }
+
+extension Peer {
+    /// A server whose client has sent its preface and settings, and nothing else.
+    static func server(
+        streams: Int = 100, window: Int = 65535, headBytes: Int = 16384, fields: Int = 100
+    ) -> Peer {
+        let peer = Peer(
+            .server, streams: streams, window: window, headBytes: headBytes, fields: fields)
+        peer.receive(preface + RawFrame(.settings).bytes + RawFrame(.settings, RawFrame.ack).bytes)
+        _ = peer.output()
+        peer.seen = []
+        return peer
+    }
+
+    /// A client whose server has sent its settings, with one GET under way on stream 1.
+    static func client(headBytes: Int = 16384, fields: Int = 100, method: String = "GET") -> Peer {
+        let peer = Peer(.client, headBytes: headBytes, fields: fields)
+        peer.receive(RawFrame(.settings), RawFrame(.settings, RawFrame.ack))
+        _ = peer.session.request("\(method) / HTTP/1.1\r\nHost: x\r\n\r\n", isEnd: true)
+        _ = peer.output()
+        peer.seen = []
+        return peer
+    }
+
+    /// The code of the first RST_STREAM or GOAWAY that waits to be sent.
+    func verdict() -> Verdict? {
+        for frame in frames() {
+            if frame.kind == .reset, let code = frame.code { return .stream(code) }
+            if frame.kind == .goAway, let code = frame.code { return .connection(code) }
+        }
+        return nil
+    }
+}
+
+/// How a fault of the peer is answered (RFC 9113, section 5.4).
+enum Verdict: Equatable {
+    case stream(HTTP2ErrorCode)
+    case connection(HTTP2ErrorCode)
+}

@@ -120,3 +120,20 @@ func headers(
     let flags = RawFrame.endHeaders | (isEnd ? RawFrame.endStream : 0)
     return RawFrame(.headers, flags, stream, HPACK.block(fields))
 }
+
+/// A header block in as few frames as it takes.
+func block(
+    _ stream: UInt32, _ fields: [(String, String)], isEnd: Bool = true
+) -> [UInt8] {
+    let bytes = HPACK.block(fields)
+    let count = max(1, (bytes.count + 16383) / 16384)
+    return (0..<count).flatMap { index in
+        let part = Array(bytes.dropFirst(index * 16384).prefix(16384))
+        let flags = index == count - 1 ? RawFrame.endHeaders : 0
+        let isFirst = index == 0
+        return RawFrame(
+            isFirst ? .headers : .continuation,
+            flags | (isFirst && isEnd ? RawFrame.endStream : 0), stream, part
+        ).bytes
+    }
+}
