@@ -164,7 +164,7 @@ def https(bench):
     yield Group(
         f"HTTP/1.1 over TLS, {CONNECTIONS} connections", MICROSECONDS, loads,
         ["nginx", "HAProxy"],
-        {"Bearward, public route": 0.90, "Bearward, token and scope": 0.90}, 100_000)
+        {"Bearward, public route": 0.90, "Bearward, token and scope": 0.90}, 75_000)
 
 
 def h2(bench):
@@ -192,7 +192,7 @@ def h2(bench):
     yield Group(
         f"HTTP/2 over TLS, {H2_CONNECTIONS} connections of {H2_STREAMS} streams", MICROSECONDS,
         loads, ["HAProxy", "nghttpx"],
-        {"Bearward, public route": 0.90, "Bearward, token and scope": 0.90}, 100_000)
+        {"Bearward, public route": 0.90, "Bearward, token and scope": 0.90}, 70_000)
 
 
 def h2c(bench):
@@ -219,7 +219,7 @@ def h2c(bench):
         ]
     yield Group(
         f"HTTP/2 to an h2c upstream, {H2_CONNECTIONS} connections of {H2_STREAMS} streams",
-        MICROSECONDS, loads, [loads[0].name], {"Bearward, HTTP/2 to h2c": 1.00}, 100_000)
+        MICROSECONDS, loads, [loads[0].name], {"Bearward, HTTP/2 to h2c": 1.00}, 70_000)
 
 
 def handshakes(bench):
@@ -238,7 +238,7 @@ def handshakes(bench):
                  for name, proxy in named if proxy]
         bars = {"Bearward": 0.97} if version == "1.3" else {}
         yield Group(
-            f"TLS {version} handshakes, {kind}", PER_CPU_SECOND, loads, ["HAProxy"], bars, 1_000)
+            f"TLS {version} handshakes, {kind}", PER_CPU_SECOND, loads, ["HAProxy"], bars, 500)
 
 
 def compiled_handshakes(folder):
