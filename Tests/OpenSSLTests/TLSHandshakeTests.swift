@@ -140,6 +140,16 @@ import Testing
             clientContext(protocols: [.http2, .http11]), serverContext(protocols: [.http11]))
         #expect(pair.shakeHands() == .complete)
         #expect(pair.client.applicationProtocol == .http11)
+        let sockets = SocketPair()
+        let narrowed = try clientContext(protocols: [.http2, .http11]).makeSession(
+            descriptor: sockets.left, to: TLSServerName("a.example.com"), offering: [.http11])
+        let both = try serverContext(protocols: [.http2, .http11])
+            .makeSession(descriptor: sockets.right)
+        for _ in 0..<3 {
+            _ = narrowed.handshake()
+            _ = both.handshake()
+        }
+        #expect(both.applicationProtocol == .http11)
         let refused = try TLSPair(
             clientContext(protocols: [.http2]), serverContext(protocols: [.http11]))
         #expect(
