@@ -37,7 +37,8 @@ import Testing
         let server = Peer.server()
         server.receive(headers(1, get()))
         let gone = try #require(server.handles[1])
-        server.receive(RawFrame(.reset, 0, 1, octets(8)), headers(3, get(), isEnd: false))
+        server.receive(RawFrame(.reset, 0, 1, octets(8)))
+        server.receive(headers(3, get(), isEnd: false))
         let new = try #require(server.handles[3])
         #expect(gone.slot == new.slot)
         let session = server.session
@@ -51,6 +52,30 @@ import Testing
         #expect(!session.isCongested(gone))
         #expect(server.frames() == [])
         #expect(session.openStreams == 1)
+    }
+
+    @Test func aSlotIsFreeOnceItsStreamsEndWasTold() throws {
+        let server = Peer.server()
+        server.receive(headers(1, get()))
+        server.receive(RawFrame(.reset, 0, 1, octets(8)), headers(3, get()))
+        server.receive(headers(5, get()))
+        let slots = [1, 3, 5].map { server.handles[$0]?.slot }
+        #expect(slots == [0, 1, 0])
+    }
+
+    @Test func aResponseMayResetWhatIsLeftOfItsRequest() throws {
+        for isComplete in [false, true] {
+            let server = Peer.server()
+            server.receive(headers(1, get(), isEnd: isComplete))
+            let stream = try #require(server.handles[1])
+            server.session.resetAfterEnd(stream)
+            server.session.respond(stream, "HTTP/1.1 413 x\r\n\r\n", isEnd: false)
+            server.session.write(stream, "too large")
+            server.session.end(stream)
+            let kinds = server.frames().map(\.kind)
+            #expect(kinds == (isComplete ? [.headers, .data] : [.headers, .data, .reset]))
+            #expect(server.seen.last == .closed(1, .noError))
+        }
     }
 
     @Test func aStreamMayBeResetBeforeItsRequestIsSent() throws {
