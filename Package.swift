@@ -80,7 +80,14 @@ let package = Package(
         // The command line.
         .executableTarget(
             name: "bearward", dependencies: ["Configuration", "Gateway", log, argumentParser],
-            swiftSettings: houseRules),
+            swiftSettings: houseRules,
+            // One file that runs wherever OpenSSL and nghttp2 are, and calls into Swift's library
+            // that cost less: docs/decisions/0010-swift-linked-in.md.
+            linkerSettings: [
+                .unsafeFlags(
+                    ["-static-stdlib", "-l_FoundationCShims", "-l_FoundationCollections"],
+                    .when(configuration: .release))
+            ]),
 
         tests(of: "Bytes"),
         tests(of: "JSON", alsoUsing: ["Bytes"]),
