@@ -142,7 +142,8 @@ class Authority(Leaf):
         if usages is not None:
             added.append((x509.ExtendedKeyUsage([USAGES[u] for u in usages]), False))
         if cn is None:
-            cn = names[0] if names and len(names[0]) <= 64 else "black box"
+            is_short = names and isinstance(names[0], str) and len(names[0]) <= 64
+            cn = names[0] if is_short else "black box"
         certificate = build(cn, key.public_key(), self.certificate.subject, self.key,
                             extensions=[*added, *extensions], **more)
         return Leaf(certificate, key, self.below)

@@ -8,6 +8,7 @@ not TLS at all.
 import dataclasses
 import socket
 import ssl
+import warnings
 
 from .wire import Closed, Truncated
 
@@ -32,8 +33,11 @@ class Handshake:
 
 def limit(context, versions, ciphers):
     if versions:
-        context.minimum_version = VERSIONS[versions[0]]
-        context.maximum_version = VERSIONS[versions[-1]]
+        with warnings.catch_warnings():
+            # Old versions are deprecated, and here to be refused.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            context.minimum_version = VERSIONS[versions[0]]
+            context.maximum_version = VERSIONS[versions[-1]]
         if versions[0] in ("1.0", "1.1"):
             ciphers = ciphers or WEAK
     if ciphers:
@@ -180,6 +184,9 @@ class TLSSocket:
             certificate=self.tls.getpeercert(True))
 
     def shutdown(self, how):
+        """The end of what we send is told in TLS as well."""
+        if how == socket.SHUT_WR:
+            self.close_notify()
         self.sock.shutdown(how)
 
     def setsockopt(self, *arguments):
