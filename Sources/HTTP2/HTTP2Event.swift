@@ -41,33 +41,3 @@ package enum HTTP2Event: Equatable, Sendable {
     /// The peer answered a PING.
     case pong
 }
-
-/// Events in order; emptied by the reader, bounded by the input of one `receive`.
-struct EventQueue {
-    private var events: [HTTP2Event] = []
-    private var next = 0
-
-    var isEmpty: Bool { next == events.count }
-    /// Read to the end and not yet emptied.
-    var isWorn: Bool { next > 0 }
-
-    mutating func append(_ event: HTTP2Event) { events.append(event) }
-
-    mutating func removeFirst() -> HTTP2Event? {
-        if next < events.count {
-            next &+= 1
-            return events[next &- 1]
-        }
-        // A burst's memory goes back; the usual few places stay.
-        if next > 0 { events.removeAll(keepingCapacity: events.capacity <= 256) }
-        next = 0
-        return nil
-    }
-
-    /// Gives the memory back where nothing waits.
-    mutating func release() {
-        if !isEmpty || events.capacity == 0 { return }
-        events = []
-        next = 0
-    }
-}

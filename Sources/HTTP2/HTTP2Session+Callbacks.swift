@@ -7,18 +7,21 @@ extension HTTP2Session {
         guard unsafe cnghttp2_type(frame) == UInt8(truncatingIfNeeded: NGHTTP2_HEADERS.rawValue)
         else { return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE.rawValue }
         let isRequest = unsafe isServer && cnghttp2_is_request(frame) != 0
-        composer.begin(isRequest: isRequest)
+        unsafe state.pointee.composer.begin(isRequest: isRequest)
         if isRequest {
             let id = unsafe cnghttp2_stream(frame)
-            let slot = streams.open(id: id)
+            let slot = unsafe state.pointee.streams.open(id: id)
+            unsafe state.pointee.facts.lastID = id
+            unsafe state.pointee.facts.lastSlot = slot
             _ = unsafe nghttp2_session_set_stream_user_data(
-                handle.pointer, id, HTTP2Session.userData(slot))
+                session, id, HTTP2Session.userData(slot))
         }
         return 0
     }
 
     func onHeader(_ name: Span<UInt8>, _ value: Span<UInt8>) -> Int32 {
-        composer.add(name, value) ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE.rawValue
+        unsafe state.pointee.composer.add(name, value)
+            ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE.rawValue
     }
 
     func onFrame(_ frame: UnsafePointer<nghttp2_frame>) {
@@ -28,80 +31,91 @@ extension HTTP2Session {
             unsafe onHead(
                 cnghttp2_stream(frame), isEnd: flags & NGHTTP2_FLAG_END_STREAM.rawValue != 0)
         case NGHTTP2_DATA.rawValue:
-            guard flags & NGHTTP2_FLAG_END_STREAM.rawValue != 0,
-                let (handle, state) = unsafe stream(cnghttp2_stream(frame)), !state.facts.isReset
-            else { return }
-            state.facts.isInputOver = true
-            events.append(.end(handle))
+            if flags & NGHTTP2_FLAG_END_STREAM.rawValue != 0 {
+                unsafe onDataEnd(cnghttp2_stream(frame))
+            }
         case NGHTTP2_SETTINGS.rawValue:
             guard flags & NGHTTP2_FLAG_ACK.rawValue == 0 else { return }
-            facts.hasSettings = true
-            events.append(.settings)
+            unsafe state.pointee.facts.hasSettings = true
+            unsafe state.pointee.events.append(.settings)
         case NGHTTP2_PING.rawValue:
-            if flags & NGHTTP2_FLAG_ACK.rawValue != 0 { events.append(.pong) }
+            if flags & NGHTTP2_FLAG_ACK.rawValue != 0 {
+                unsafe state.pointee.events.append(.pong)
+            }
         case NGHTTP2_GOAWAY.rawValue:
             let last = unsafe cnghttp2_goaway_last_stream(frame)
-            events.append(.goAway(lastStreamID: last, code: unsafe cnghttp2_goaway_code(frame)))
+            let code = unsafe cnghttp2_goaway_code(frame)
+            unsafe state.pointee.events.append(.goAway(lastStreamID: last, code: code))
         default: break
         }
     }
 
+    private func onDataEnd(_ id: Int32) {
+        guard let record = unsafe record(id), unsafe !record.pointee.facts.isReset else { return }
+        unsafe record.pointee.facts.isInputOver = true
+        unsafe state.pointee.events.append(.end(lastStream))
+    }
+
     /// A header block is complete.
     private func onHead(_ id: Int32, isEnd: Bool) {
-        let found = composer.finish()
-        guard let (handle, state) = stream(id), !state.facts.isReset else { return }
-        if isEnd { state.facts.isInputOver = true }
+        let found = unsafe state.pointee.composer.finish()
+        guard let record = unsafe record(id), unsafe !record.pointee.facts.isReset else { return }
+        let handle = lastStream
+        if isEnd { unsafe record.pointee.facts.isInputOver = true }
         guard let fault = found.fault else {
-            state.facts.isAnnounced = true
-            events.append(
+            unsafe record.pointee.facts.isAnnounced = true
+            unsafe state.pointee.events.append(
                 found.isTrailers
                     ? .trailers(handle, found.range) : .head(handle, found.range, isEnd: isEnd))
             return
         }
         if isServer, !found.isTrailers {
-            state.facts.isAnnounced = true
-            events.append(.badHead(handle, fault, isEnd: isEnd))
+            unsafe record.pointee.facts.isAnnounced = true
+            unsafe state.pointee.events.append(.badHead(handle, fault, isEnd: isEnd))
         } else {
             // A response or trailers of no use; the stream's end is what the owner is told.
             onInvalidFrame()
-            state.facts.isReset = true
-            let code = HTTP2ErrorCode.protocolError.rawValue
-            _ = unsafe nghttp2_submit_rst_stream(self.handle.pointer, 0, id, code)
+            unsafe record.pointee.facts.isReset = true
+            _ = unsafe nghttp2_submit_rst_stream(
+                session, 0, id, HTTP2ErrorCode.protocolError.rawValue)
         }
     }
 
     /// The peer's fault will make us reset a stream or end the connection.
     func onInvalidFrame() {
-        facts.chargedResets &+= 1
-        if !meter.chargeReset() { facts.isSpent = true }
+        unsafe state.pointee.facts.chargedResets &+= 1
+        if unsafe !state.pointee.meter.chargeReset() { unsafe state.pointee.facts.isSpent = true }
     }
 
     func onData(_ id: Int32, _ address: UInt, _ count: Int) {
-        guard let (handle, state) = stream(id), !state.facts.isReset else {
+        guard let record = unsafe record(id), unsafe !record.pointee.facts.isReset else {
             // Nobody will take it, so nobody would give the window back.
             consumeConnection(count)
             return
         }
-        let start = Int(bitPattern: address &- facts.inputBase)
-        events.append(.data(handle, start..<start &+ count))
+        let start = unsafe Int(bitPattern: address &- state.pointee.facts.inputBase)
+        unsafe state.pointee.events.append(.data(lastStream, start..<start &+ count))
     }
 
     func onClose(_ id: Int32, _ code: UInt32) {
-        guard let (handle, state) = stream(id) else { return }
-        let isAnnounced = state.facts.isAnnounced
-        if isAnnounced { events.append(.closed(handle, code: code)) }
+        guard let record = unsafe record(id) else { return }
+        let handle = lastStream
+        let isAnnounced = unsafe record.pointee.facts.isAnnounced
+        if isAnnounced { unsafe state.pointee.events.append(.closed(handle, code: code)) }
         // Whoever is told of the end finds the slot as it was until then.
-        streams.close(slot: handle.slot, isFree: !isAnnounced)
+        unsafe state.pointee.streams.close(slot: handle.slot, isFree: !isAnnounced)
     }
 
     func onSent(_ frame: UnsafePointer<nghttp2_frame>) {
         switch unsafe UInt32(cnghttp2_type(frame)) {
         case NGHTTP2_GOAWAY.rawValue:
-            if unsafe cnghttp2_goaway_code(frame) != 0 { facts.isOver = true }
+            if unsafe cnghttp2_goaway_code(frame) != 0 {
+                unsafe state.pointee.facts.isOver = true
+            }
         case NGHTTP2_RST_STREAM.rawValue: noteSentReset()
         case NGHTTP2_HEADERS.rawValue, NGHTTP2_DATA.rawValue:
             let flags = unsafe UInt32(cnghttp2_flags(frame))
-            if flags & NGHTTP2_FLAG_END_STREAM.rawValue != 0 {
+            if isServer, flags & NGHTTP2_FLAG_END_STREAM.rawValue != 0 {
                 noteSentEnd(unsafe cnghttp2_stream(frame))
             }
         default: break
@@ -109,40 +123,41 @@ extension HTTP2Session {
     }
 
     private func noteSentEnd(_ id: Int32) {
-        guard let (handle, state) = stream(id), state.facts.resetsAfterEnd,
-            !state.facts.isInputOver
+        guard let record = unsafe record(id), unsafe record.pointee.facts.resetsAfterEnd,
+            unsafe !record.pointee.facts.isInputOver
         else { return }
-        reset(handle, .noError)
+        reset(lastStream, .noError)
     }
 
     /// Charges a reset whose cause no callback told, such as a body longer than announced.
     private func noteSentReset() {
-        if facts.ownResets > 0 {
-            facts.ownResets &-= 1
-        } else if facts.chargedResets > 0 {
-            facts.chargedResets &-= 1
-        } else if !meter.chargeReset() {
-            facts.isSpent = true
+        if unsafe state.pointee.facts.ownResets > 0 {
+            unsafe state.pointee.facts.ownResets &-= 1
+        } else if unsafe state.pointee.facts.chargedResets > 0 {
+            unsafe state.pointee.facts.chargedResets &-= 1
+        } else if unsafe !state.pointee.meter.chargeReset() {
+            unsafe state.pointee.facts.isSpent = true
         }
     }
 
     /// How many bytes the next DATA frame takes from the stream's buffer.
     func readData(_ id: Int32, _ limit: Int, _ flags: inout UInt32) -> Int {
-        guard let (_, state) = stream(id) else {
+        guard let record = unsafe record(id) else {
             return Int(NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE.rawValue)
         }
-        let count = min(limit, state.buffer.count)
-        let isLast = state.facts.isEnded && count == state.buffer.count
+        let buffered = unsafe record.pointee.buffer.count
+        let count = min(limit, buffered)
+        let isLast = unsafe record.pointee.facts.isEnded && count == buffered
         if count == 0, !isLast {
-            state.facts.isDeferred = true
+            unsafe record.pointee.facts.isDeferred = true
             return Int(NGHTTP2_ERR_DEFERRED.rawValue)
         }
         flags |= NGHTTP2_DATA_FLAG_NO_COPY.rawValue
         if isLast {
             flags |= NGHTTP2_DATA_FLAG_EOF.rawValue
-            if !state.trailers.isEmpty {
+            if unsafe !record.pointee.trailers.isEmpty {
                 flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM.rawValue
-                submitTrailers(state)
+                unsafe submitTrailers(record)
             }
         }
         return count
@@ -150,27 +165,42 @@ extension HTTP2Session {
 
     /// Appends a DATA frame: nghttp2's nine octets of header, and what `readData` promised.
     func sendData(_ id: Int32, _ header: UnsafePointer<UInt8>, _ count: Int) -> Int32 {
-        if sink.count >= facts.limit { return NGHTTP2_ERR_WOULDBLOCK.rawValue }
-        guard let (handle, state) = stream(id), state.buffer.count >= count else {
+        if unsafe state.pointee.sink.count >= state.pointee.facts.limit {
+            return NGHTTP2_ERR_WOULDBLOCK.rawValue
+        }
+        guard let record = unsafe record(id), unsafe record.pointee.buffer.count >= count else {
             return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE.rawValue
         }
-        sink.reserve(count &+ 9)
-        unsafe sink.append(UnsafeRawBufferPointer(start: header, count: 9))
-        state.buffer.withBytes { sink.append($0, 0..<count) }
-        state.buffer.removeFirst(count, keepingCapacity: true)
-        meter.noteData(count, isLast: state.buffer.isEmpty)
-        if state.facts.isCongested, state.buffer.count <= HTTP2Session.lowWater {
-            state.facts.isCongested = false
-            events.append(.writable(handle))
+        unsafe state.pointee.sink.reserve(count &+ 9)
+        unsafe state.pointee.sink.append(UnsafeRawBufferPointer(start: header, count: 9))
+        unsafe record.pointee.buffer.withBytes { bytes in
+            unsafe state.pointee.sink.append(bytes, 0..<count)
+        }
+        unsafe record.pointee.buffer.removeFirst(count, keepingCapacity: true)
+        let left = unsafe record.pointee.buffer.count
+        unsafe state.pointee.meter.noteData(count, isLast: left == 0)
+        if unsafe record.pointee.facts.isCongested, left <= HTTP2Session.lowWater {
+            unsafe record.pointee.facts.isCongested = false
+            unsafe state.pointee.events.append(.writable(lastStream))
         }
         return 0
     }
 
-    /// The open stream of a number, by what nghttp2 keeps for it.
-    private func stream(_ id: Int32) -> (HTTP2StreamHandle, StreamState)? {
-        let data = unsafe nghttp2_session_get_stream_user_data(handle.pointer, id)
-        let slot = Int(bitPattern: data) &- 1
-        guard let state = streams.state(slot: slot, id: id) else { return nil }
-        return (HTTP2StreamHandle(id: id, slot: slot), state)
+    /// The stream that `record` found last.
+    private var lastStream: HTTP2StreamHandle {
+        unsafe HTTP2StreamHandle(
+            id: state.pointee.facts.lastID, slot: state.pointee.facts.lastSlot)
+    }
+
+    /// The record of a number's open stream, by what nghttp2 keeps for it. Valid while the callback
+    /// that asked runs.
+    @unsafe
+    private func record(_ id: Int32) -> UnsafeMutablePointer<StreamRecord>? {
+        if unsafe id != state.pointee.facts.lastID {
+            let data = unsafe nghttp2_session_get_stream_user_data(session, id)
+            unsafe state.pointee.facts.lastID = id
+            unsafe state.pointee.facts.lastSlot = Int(bitPattern: data) &- 1
+        }
+        return unsafe state.pointee.streams.find(slot: state.pointee.facts.lastSlot, id: id)
     }
 }

@@ -48,36 +48,12 @@ package final class HTTP2Session {
         }
     }
 
-    /// What changes during calls into nghttp2, in one value.
-    struct Facts {
-        /// Where this `receive`'s input begins in memory, to tell ranges from pointers.
-        var inputBase: UInt = 0
-        /// Bytes that `sink` may hold before sending pauses.
-        var limit = 0
-        /// GOAWAY was decided: nothing more is read.
-        var isOver = false
-        /// The peer's settings have come.
-        var hasSettings = false
-        /// A budget was spent during a callback.
-        var isSpent = false
-        /// Resets charged as their cause was read, and not yet seen sent.
-        var chargedResets = 0
-        /// Resets that we asked for and that are not yet sent.
-        var ownResets = 0
-    }
-
     let isServer: Bool
     private let settings: Settings
-    let handle: SessionHandle
-    let streams = StreamTable()
-    var composer: HeadComposer
-    var events = EventQueue()
-    var meter: FrameMeter
-    var facts = Facts()
-    /// Where frames go while nghttp2 is asked for output.
-    var sink = ByteBuffer()
-    /// Control frames drained at the end of `receive`.
-    private var early = ByteBuffer()
+    /// nghttp2's session; `state` owns it.
+    let session: OpaquePointer
+    /// Owned. Each access ends before nghttp2 is called, whose callbacks make their own.
+    let state: UnsafeMutablePointer<SessionState>
 
     /// Most that is drained early; nghttp2 bounds what waits behind.
     private static let maxEarly = 16384
@@ -86,13 +62,18 @@ package final class HTTP2Session {
     package init(_ settings: Settings) {
         isServer = settings.role == .server
         self.settings = settings
-        handle = SessionHandle.make(isServer: isServer)
-        composer = HeadComposer(maxBytes: settings.maxHeadBytes, maxFields: settings.maxFields)
-        meter = FrameMeter(isServer: isServer)
+        let handle = SessionHandle.make(isServer: isServer)
+        unsafe session = unsafe handle.pointer
+        unsafe state = .allocate(capacity: 1)
+        unsafe state.initialize(to: SessionState(handle, settings))
         // Unretained: the handle dies with this object, and no callback comes after.
-        unsafe nghttp2_session_set_user_data(
-            handle.pointer, Unmanaged.passUnretained(self).toOpaque())
+        unsafe nghttp2_session_set_user_data(session, Unmanaged.passUnretained(self).toOpaque())
         submitSettings()
+    }
+
+    deinit {
+        unsafe state.deinitialize(count: 1)
+        unsafe state.deallocate()
     }
 
     private func submitSettings() {
@@ -110,106 +91,109 @@ package final class HTTP2Session {
             entries.append(entry(NGHTTP2_SETTINGS_ENABLE_PUSH, 0))
         }
         // Both fail only for values outside of the protocol's, which the configuration bounds.
-        _ = unsafe nghttp2_submit_settings(handle.pointer, 0, entries, entries.count)
+        _ = unsafe nghttp2_submit_settings(session, 0, entries, entries.count)
         _ = unsafe nghttp2_session_set_local_window_size(
-            handle.pointer, 0, 0, Int32(clamping: settings.connectionWindow))
+            session, 0, 0, Int32(clamping: settings.connectionWindow))
     }
 
     /// Takes input, all of it. False when the connection is at its end, by an error, a spent budget
     /// or a GOAWAY without streams: what is wanted is flushed, then the connection closed.
     package func receive(_ input: Span<UInt8>, nowMilliseconds: Int64) -> Bool {
-        if facts.isOver { return false }
-        composer.beginInput()
-        meter.refill(nowMilliseconds: nowMilliseconds)
-        guard meter.read(input) else { return terminate(.enhanceYourCalm) }
-        let session = unsafe handle.pointer
+        if unsafe state.pointee.facts.isOver { return false }
+        unsafe state.pointee.composer.beginInput()
+        unsafe state.pointee.meter.refill(nowMilliseconds: nowMilliseconds)
+        guard unsafe state.pointee.meter.read(input) else { return terminate(.enhanceYourCalm) }
         let read = unsafe input.withUnsafeBufferPointer { bytes in
-            facts.inputBase = UInt(bitPattern: bytes.baseAddress)
+            unsafe state.pointee.facts.inputBase = UInt(bitPattern: bytes.baseAddress)
             return unsafe nghttp2_session_mem_recv(session, bytes.baseAddress, bytes.count)
         }
         if read < 0 { return terminate(HTTP2Session.code(of: read)) }
-        if !facts.isSpent { drainControl() }
-        if facts.isOver { return false }
-        if facts.isSpent { return terminate(.enhanceYourCalm) }
+        if unsafe !state.pointee.facts.isSpent { drainControl() }
+        if unsafe state.pointee.facts.isOver { return false }
+        if unsafe state.pointee.facts.isSpent { return terminate(.enhanceYourCalm) }
         return unsafe nghttp2_session_want_read(session) != 0
     }
 
     /// The next event of `receive` or of output, in order.
     package func nextEvent() -> HTTP2Event? {
-        if events.isEmpty, !events.isWorn { return nil }
-        let event = events.removeFirst()
-        if case .closed(let handle, _) = event { streams.free(slot: handle.slot) }
+        guard let event = unsafe state.pointee.events.removeFirst() else {
+            release()
+            return nil
+        }
+        if case .closed(let handle, _) = event {
+            unsafe state.pointee.streams.free(slot: handle.slot)
+        }
         return event
     }
 
     /// The heads and trailers of the last `receive`. `body` may call what submits.
     package func withArena(_ body: (Span<UInt8>) -> Void) {
-        composer.arena.withBytes { body($0) }
+        unsafe state.pointee.composer.arena.withBytes { body($0) }
     }
 
     /// Whether a frame, a header block or the preface has begun and not ended.
-    package var isMidFrame: Bool { meter.isMidFrame }
+    package var isMidFrame: Bool { unsafe state.pointee.meter.isMidFrame }
 
     /// The same, but for DATA frames, whose pace is that of a body.
-    package var isMidHead: Bool { meter.isMidHead }
+    package var isMidHead: Bool { unsafe state.pointee.meter.isMidHead }
 
     /// Whether there is something to send now: windows and limits allow it.
     package var wantsOutput: Bool {
-        if !early.isEmpty { return true }
-        return unsafe nghttp2_session_want_write(handle.pointer) != 0
+        if unsafe !state.pointee.early.isEmpty { return true }
+        return unsafe nghttp2_session_want_write(session) != 0
     }
 
     /// Appends frames, in sequence, until about `limit` bytes are in `output` or nothing is left.
     package func appendOutput(to output: inout ByteBuffer, upTo limit: Int) {
-        if !early.isEmpty {
-            output.append(early)
-            early.removeAll()
+        if unsafe !state.pointee.early.isEmpty {
+            unsafe output.append(state.pointee.early)
+            unsafe state.pointee.early.removeAll()
         }
-        swap(&output, &sink)
+        unsafe swap(&output, &state.pointee.sink)
         drain(upTo: limit, isControlOnly: false)
-        swap(&output, &sink)
-        if streams.count == 0, events.isEmpty { release() }
+        unsafe swap(&output, &state.pointee.sink)
     }
 
     /// Moves what nghttp2 queued as an answer out of it, so that a GOAWAY among it is known as soon
     /// as its cause was read.
     private func drainControl() {
-        guard unsafe nghttp2_session_get_outbound_queue_size(handle.pointer) > 0,
-            early.count < HTTP2Session.maxEarly
+        guard unsafe nghttp2_session_get_outbound_queue_size(session) > 0,
+            unsafe state.pointee.early.count < HTTP2Session.maxEarly
         else { return }
-        swap(&early, &sink)
+        unsafe swap(&state.pointee.early, &state.pointee.sink)
         drain(upTo: HTTP2Session.maxEarly, isControlOnly: true)
-        swap(&early, &sink)
+        unsafe swap(&state.pointee.early, &state.pointee.sink)
     }
 
     private func drain(upTo limit: Int, isControlOnly: Bool) {
-        facts.limit = limit
-        let session = unsafe handle.pointer
-        while sink.count < limit {
+        unsafe state.pointee.facts.limit = limit
+        while unsafe state.pointee.sink.count < limit {
             if isControlOnly, unsafe nghttp2_session_get_outbound_queue_size(session) == 0 {
                 return
             }
             var frame: UnsafePointer<UInt8>?
             let count = unsafe nghttp2_session_mem_send(session, &frame)
-            if count < 0 { facts.isOver = true }
+            if count < 0 { unsafe state.pointee.facts.isOver = true }
             guard count > 0 else { return }
             // Valid until the next call into nghttp2.
-            unsafe sink.append(UnsafeRawBufferPointer(start: frame, count: count))
+            unsafe state.pointee.sink.append(UnsafeRawBufferPointer(start: frame, count: count))
         }
     }
 
     /// Queues GOAWAY; nothing more is read.
     @discardableResult
     func terminate(_ code: HTTP2ErrorCode) -> Bool {
-        facts.isOver = true
-        _ = unsafe nghttp2_session_terminate_session(handle.pointer, code.rawValue)
+        unsafe state.pointee.facts.isOver = true
+        _ = unsafe nghttp2_session_terminate_session(session, code.rawValue)
         return false
     }
 
+    /// Gives memory back where no stream is open and all was told.
     private func release() {
-        streams.release()
-        composer.release()
-        events.release()
+        if unsafe state.pointee.streams.count > 0 { return }
+        unsafe state.pointee.streams.release()
+        unsafe state.pointee.composer.release()
+        unsafe state.pointee.events.release()
     }
 
     /// What the peer is told of an error that nghttp2 leaves to its caller.

@@ -1,10 +1,12 @@
 internal import Bytes
 
 /// What the session knows of one open stream.
-final class StreamState {
+struct StreamRecord: ~Copyable {
     struct Facts {
         /// 0 while the slot is free.
         var id: Int32 = 0
+        /// The next free slot, while this one is free.
+        var nextFree: Int32 = StreamTable.none
         /// An event named the stream, so its end is told as well.
         var isAnnounced = false
         /// We reset it: nothing more is told but its end.
@@ -27,69 +29,120 @@ final class StreamState {
     /// Trailer lines to be sent behind them.
     var trailers = ByteBuffer()
 
-    func clear() {
+    mutating func clear() {
         facts = Facts()
         buffer.removeAll(keepingCapacity: buffer.capacity <= StreamTable.keptCapacity)
-        trailers.removeAll()
+        if trailers.capacity > 0 { trailers.removeAll() }
     }
 }
 
-/// The open streams by slot. Slots, and small buffers, are used again.
-final class StreamTable {
+/// The open streams by slot, behind one pointer: reading a record costs a bounds check. Slots, and
+/// small buffers, are used again.
+@safe
+struct StreamTable: ~Copyable {
     static let keptCapacity = 65536
-    /// Slots whose records a connection without streams keeps.
-    private static let keptSlots = 8
+    /// No slot.
+    static let none: Int32 = -1
+    private static let firstCapacity = 4
 
-    private var states: [StreamState] = []
-    private var free: [Int] = []
+    /// Owned: `capacity` places, of which the first `used` are initialised.
+    private var base: UnsafeMutablePointer<StreamRecord>?
+    private var capacity = 0
+    private var used = 0
+    private var firstFree = StreamTable.none
 
     /// How many streams are open.
     private(set) var count = 0
 
+    init() { unsafe base = nil }
+
+    deinit {
+        guard let base = unsafe base else { return }
+        unsafe base.deinitialize(count: used)
+        unsafe base.deallocate()
+    }
+
     /// Takes a slot for a stream.
-    func open(id: Int32) -> Int {
+    mutating func open(id: Int32) -> Int {
         count &+= 1
-        let slot = free.popLast() ?? states.count
-        if slot == states.count { states.append(StreamState()) }
-        states[slot].facts.id = id
+        var slot = Int(firstFree)
+        if slot >= 0 {
+            firstFree = unsafe places[slot].facts.nextFree
+        } else {
+            if used == capacity { grow() }
+            slot = used
+            // `used < capacity`, and the place is not initialised yet.
+            unsafe (places + slot).initialize(to: StreamRecord())
+            used &+= 1
+        }
+        unsafe places[slot].facts.id = id
         return slot
     }
 
-    /// The open stream of a handle, nil where it is gone.
-    func state(_ handle: HTTP2StreamHandle) -> StreamState? {
-        state(slot: handle.slot, id: handle.id)
+    /// The record of an open stream, nil where it is gone. Valid until the next `open` or
+    /// `release`, neither of which happens while a call of the session's looks at it.
+    @unsafe
+    func find(_ handle: HTTP2StreamHandle) -> UnsafeMutablePointer<StreamRecord>? {
+        unsafe find(slot: handle.slot, id: handle.id)
     }
 
-    func state(slot: Int, id: Int32) -> StreamState? {
-        guard slot >= 0, slot < states.count, id > 0 else { return nil }
-        let state = states[slot]
-        return state.facts.id == id ? state : nil
+    /// See `find` of a handle.
+    @unsafe
+    func find(slot: Int, id: Int32) -> UnsafeMutablePointer<StreamRecord>? {
+        guard slot >= 0, slot < used, id > 0 else { return nil }
+        let record = unsafe places + slot
+        return unsafe record.pointee.facts.id == id ? record : nil
     }
 
     /// Names the stream of a slot that was taken before the number was known.
-    func setID(_ id: Int32, slot: Int) { states[slot].facts.id = id }
+    mutating func setID(_ id: Int32, slot: Int) {
+        precondition(slot >= 0 && slot < used, "no such slot")
+        unsafe places[slot].facts.id = id
+    }
 
     /// Forgets a slot's stream. `isFree`: the slot may be taken again at once, else after `free`.
-    func close(slot: Int, isFree: Bool = true) {
-        states[slot].clear()
+    mutating func close(slot: Int, isFree: Bool = true) {
+        precondition(slot >= 0 && slot < used, "no such slot")
+        unsafe places[slot].clear()
         count &-= 1
-        if isFree { free.append(slot) }
+        if isFree { free(slot: slot) }
     }
 
     /// Frees a slot whose stream's end has been told.
-    func free(slot: Int) {
+    mutating func free(slot: Int) {
         // Memory may have been given back meanwhile.
-        if slot < states.count { free.append(slot) }
+        guard slot < used else { return }
+        unsafe places[slot].facts.nextFree = firstFree
+        firstFree = Int32(truncatingIfNeeded: slot)
     }
 
-    /// Gives memory back where no stream is open: an idle connection costs its record only.
-    func release() {
-        if count > 0 { return }
-        if states.count > StreamTable.keptSlots {
-            states = []
-            free = []
-        } else {
-            for state in states where state.buffer.capacity > 0 { state.buffer.removeAll() }
+    /// Gives memory back where no stream is open and the end of each was told: an idle connection
+    /// costs its record only.
+    mutating func release() {
+        guard count == 0, let base = unsafe base else { return }
+        unsafe base.deinitialize(count: used)
+        unsafe base.deallocate()
+        unsafe self.base = nil
+        capacity = 0
+        used = 0
+        firstFree = StreamTable.none
+    }
+
+    /// The block; there is one as soon as a slot was taken.
+    private var places: UnsafeMutablePointer<StreamRecord> {
+        guard let base = unsafe base else { preconditionFailure("no slot was taken") }
+        return unsafe base
+    }
+
+    private mutating func grow() {
+        let wanted = max(capacity * 2, StreamTable.firstCapacity)
+        let larger = UnsafeMutablePointer<StreamRecord>.allocate(capacity: wanted)
+        if let base = unsafe base {
+            // The records move as they are; the old block is left without any.
+            unsafe larger.moveInitialize(from: base, count: used)
+            unsafe base.deallocate()
         }
+        unsafe base = larger
+        capacity = wanted
     }
 }
