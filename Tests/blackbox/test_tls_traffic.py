@@ -530,3 +530,13 @@ def test_nothing_leaves_a_tls_listener_in_clear_text(secure):
         connection.send(b"broken\r\n\r\n")
         connection.reader.rest()
         assert clear_text(connection.sock.received) == b""
+
+
+def test_idle_connection_ends_in_order(tmp_path):
+    made = Secure(tmp_path, timeouts={"idle": "400ms"})
+    for versions in (["1.2"], ["1.3"]):
+        with made.open(tls=made.site.context(versions=versions)) as connection:
+            connection.send(request_bytes(target="/public/x"))
+            assert connection.response().status == 200
+            assert connection.reader.rest() == b"" and not connection.reader.was_truncated
+    made.close()
