@@ -16,13 +16,20 @@ ROOT = pathlib.Path(__file__).resolve().parents[3]
 BINARY = pathlib.Path(os.environ.get("BEARWARD", ROOT / ".build/debug/bearward"))
 
 
+# Ports that were given out: one that nobody has bound yet looks free.
+given = set()
+
+
 def free_port():
     """Below the ephemeral range, so that no outgoing connection takes it before the proxy does."""
     while True:
         port = random.randrange(18000, 32000)
+        if port in given:
+            continue
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))
+                given.add(port)
                 return port
             except OSError:
                 continue
