@@ -101,7 +101,11 @@ extension HTTP2Session {
         guard let record = unsafe record(id) else { return }
         let handle = lastStream
         let isAnnounced = unsafe record.pointee.facts.isAnnounced
-        if isAnnounced { unsafe state.pointee.events.append(.closed(handle, code: code)) }
+        // A request that never left, as the peer said GOAWAY before, may be sent elsewhere.
+        let isUnsent =
+            unsafe !isServer && !record.pointee.facts.isSent && !record.pointee.facts.isReset
+        let told = isUnsent ? HTTP2ErrorCode.refusedStream.rawValue : code
+        if isAnnounced { unsafe state.pointee.events.append(.closed(handle, code: told)) }
         // Whoever is told of the end finds the slot as it was until then.
         unsafe state.pointee.streams.close(slot: handle.slot, isFree: !isAnnounced)
     }
@@ -115,7 +119,9 @@ extension HTTP2Session {
         case NGHTTP2_RST_STREAM.rawValue: noteSentReset()
         case NGHTTP2_HEADERS.rawValue, NGHTTP2_DATA.rawValue:
             let flags = unsafe UInt32(cnghttp2_flags(frame))
-            if isServer, flags & NGHTTP2_FLAG_END_STREAM.rawValue != 0 {
+            if !isServer {
+                unsafe record(cnghttp2_stream(frame))?.pointee.facts.isSent = true
+            } else if flags & NGHTTP2_FLAG_END_STREAM.rawValue != 0 {
                 noteSentEnd(unsafe cnghttp2_stream(frame))
             }
         default: break

@@ -9,6 +9,8 @@ struct StreamRecord: ~Copyable {
         var nextFree: Int32 = StreamTable.none
         /// An event named the stream, so its end is told as well.
         var isAnnounced = false
+        /// The head that opened it was sent (client).
+        var isSent = false
         /// We reset it: nothing more is told but its end.
         var isReset = false
         /// The peer's side ended: its window needs no updates.

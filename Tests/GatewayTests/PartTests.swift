@@ -35,6 +35,24 @@ import Testing
         #expect(output.text == "Date: \(text)\r\n")
     }
 
+    @Test(
+        "A body is held to the length that its head names",
+        arguments: [
+            (BodyFraming.none, [], true, true), (.none, [1], false, false),
+            (.length(3), [3], true, true), (.length(3), [1, 2], true, true),
+            (.length(3), [1, 1], true, false), (.length(3), [4], false, false),
+            (.length(3), [3, 1], false, false), (.length(.max), [9], true, false),
+            (.chunked, [], true, true), (.chunked, [7, 9], true, true),
+            (.untilClose, [5], true, true),
+        ] as [(BodyFraming, [Int], Bool, Bool)])
+    func bodyLength(_ framing: BodyFraming, _ parts: [Int], isWithin: Bool, isWhole: Bool) {
+        var length = BodyLength(framing)
+        var fits = true
+        for part in parts { fits = length.take(part) && fits }
+        #expect(fits == isWithin)
+        #expect(length.isWhole == isWhole)
+    }
+
     @Test("Ids that are made are 32 hexadecimal digits, and none comes twice")
     func madeIDs() {
         var (ids, others) = (RequestIDs(), RequestIDs())

@@ -134,6 +134,16 @@ import Testing
         #expect(!pair.server.receive([]))
     }
 
+    @Test func aRequestThatHadNotLeftBeforeGoAwayWasRefused() throws {
+        let client = Peer.client()
+        _ = client.output()
+        _ = client.session.request(request, isEnd: true)
+        client.receive(RawFrame(.goAway, 0, 0, octets(.max) + octets(0)))
+        #expect(client.frames().filter { $0.kind == .headers } == [])
+        #expect(client.seen.last == .closed(3, .refusedStream))
+        #expect(client.session.openStreams == 1)
+    }
+
     @Test func streamsAboveTheLastOfAGoAwayAreRefused() throws {
         let client = Peer.client()
         _ = client.session.request(request, isEnd: true)

@@ -137,7 +137,7 @@ enum Failure: Error, Equatable {
 
     private static func status(of fault: UpstreamFault) -> Int {
         switch fault {
-        case .unreachable, .tls, .closed, .reset, .invalid, .unexpectedUpgrade: 502
+        case .unreachable, .tls, .tlsBroken, .closed, .reset, .invalid, .unexpectedUpgrade: 502
         case .connectTimeout, .responseTimeout, .bodyStalled, .streamSilent: 504
         case .unresolved, .noSlot, .refused: 503
         }
@@ -148,7 +148,7 @@ enum Failure: Error, Equatable {
         case .unresolved, .unreachable: .upstreamUnreachable
         case .connectTimeout, .responseTimeout, .bodyStalled, .streamSilent: .upstreamTimeout
         case .closed, .reset: .upstreamIncomplete
-        case .tls: .upstreamTLS
+        case .tls, .tlsBroken: .upstreamTLS
         case .invalid, .unexpectedUpgrade: .upstreamInvalid
         case .noSlot, .refused: .overloaded
         }
@@ -221,7 +221,7 @@ extension Failure {
     private static func detail(of fault: UpstreamFault) -> StaticString {
         switch fault {
         case .unresolved, .unreachable: "the upstream cannot be reached"
-        case .tls: "no secure connection to the upstream could be made"
+        case .tls, .tlsBroken: "no secure connection to the upstream could be made"
         case .connectTimeout, .responseTimeout, .bodyStalled, .streamSilent:
             "the upstream did not answer in time"
         case .closed: "the upstream closed the connection before it had answered"

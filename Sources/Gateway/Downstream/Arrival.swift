@@ -100,9 +100,15 @@ final class Arrival: ClientConnection {
             worker.counters.handshakes &+= 1
             if let session = transport.session {
                 client.take(session, listener)
-                settle(session.applicationProtocol ?? .http11, Span())
+                begin(session.applicationProtocol)
             }
         }
+    }
+
+    /// Who does not speak ALPN speaks HTTP/1.1 (RFC 9113, section 3.2).
+    private func begin(_ chosen: ApplicationProtocol?) {
+        if let chosen { return settle(chosen, Span()) }
+        listener.speaksHTTP1 ? settle(.http11, Span()) : close()
     }
 
     /// Looks at the first bytes. `evenIfQuiet`: even where the loop has told of none.
@@ -111,7 +117,10 @@ final class Arrival: ClientConnection {
         if !listener.speaksHTTP1 { return settle(.http2, Span()) }
         guard transport.isReadable || evenIfQuiet else { return }
         switch transport.receive({ sniff($0) }) {
-        case .bytes, .wouldBlock: break
+        case .bytes:
+            // The end that came with them is told only once.
+            if state == .sniffing, transport.isReadable { transport.resumeLater() }
+        case .wouldBlock: break
         case .endOfStream, .failed: close()
         }
     }

@@ -91,6 +91,9 @@ final class HTTP2Downstream: HTTP2Connection, ClientConnection {
     override func ended() {
         for stream in streams { stream?.closed() }
         streams.removeAll()
+    }
+
+    override func gone() {
         worker.forget(self)
     }
 

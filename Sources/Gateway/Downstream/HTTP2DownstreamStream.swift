@@ -21,6 +21,7 @@ final class HTTP2DownstreamStream: EventHandler {
     private var isEndHeld = false
     private var trailers = ByteBuffer()
     private var count: Int64 = 0
+    private var length = BodyLength(.none)
     private var maxBody = Int64.max
     private var timer = Registration.none
     /// What was not sent yet when the deadline was set: a slow reader is not a silent one.
@@ -44,6 +45,7 @@ final class HTTP2DownstreamStream: EventHandler {
             return refuse(.message(error))
         }
         let framing = framing(head)
+        length = BodyLength(framing)
         switch worker.admission.judge(head, bytes, framing: framing, client: connection.client) {
         case .refused(let answer):
             send(answer)
@@ -68,13 +70,15 @@ final class HTTP2DownstreamStream: EventHandler {
         // Of a refused request nothing more is wanted, and no window is given for it.
         guard let exchange else { return }
         count &+= Int64(bytes.count)
+        guard length.take(bytes.count) else { return exchange.fail(.message(.contentLength)) }
         if count > maxBody { return exchange.fail(.bodyTooLarge) }
         if held.isEmpty, exchange.isUpstreamReady {
             forward(bytes, to: exchange)
         } else {
             held.append(bytes)
         }
-        if self.exchange != nil { bodyProgressed() }
+        // While it waits for a connection, that deadline stands.
+        if self.exchange != nil, !exchange.isWaiting { bodyProgressed() }
     }
 
     func receivedTrailers(_ lines: Span<UInt8>) {
@@ -93,6 +97,7 @@ final class HTTP2DownstreamStream: EventHandler {
     func receivedEnd() {
         isReceiving = false
         guard let exchange else { return }
+        guard length.isWhole else { return exchange.fail(.message(.contentLength)) }
         if held.isEmpty, exchange.isUpstreamReady {
             endBody(of: exchange)
         } else {
@@ -102,7 +107,7 @@ final class HTTP2DownstreamStream: EventHandler {
 
     /// The client takes response bytes again.
     func tookBytes() {
-        if !isReceiving { setDeadline(inMilliseconds: nil) }
+        settleDeadline()
         exchange?.downstreamTookBytes()
     }
 
@@ -137,7 +142,9 @@ final class HTTP2DownstreamStream: EventHandler {
 
     func deadlineReached() {
         let buffered = connection.session.buffered(handle)
-        if buffered < bufferedAtDeadline { return bodyProgressed() }
+        // A stream whose turn does not come on a slow connection: that one's deadline counts.
+        let waitsForTurn = buffered > 0 && !connection.transport.isFlushed
+        if buffered < bufferedAtDeadline || waitsForTurn { return bodyProgressed() }
         if let exchange { return exchange.downstreamDeadline() }
         if buffered > 0 { connection.reset(handle, .cancel) }
     }
@@ -235,8 +242,15 @@ final class HTTP2DownstreamStream: EventHandler {
             trailers.withBytes { target.end(trailers: $0, gatheringIn: &output) }
             target.send(output)
         }
-        setDeadline(inMilliseconds: nil)
+        settleDeadline()
         exchange.requestEnded(count)
+    }
+
+    /// The client has a deadline where it owes a part of its body, or has to take what is there.
+    private func settleDeadline() {
+        let isRestLeft = exchange == nil && connection.session.buffered(handle) > 0
+        if isReceiving || isRestLeft || !isReady { return bodyProgressed() }
+        setDeadline(inMilliseconds: nil)
     }
 
     private func send(_ answer: Answer) {

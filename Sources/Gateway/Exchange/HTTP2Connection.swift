@@ -21,6 +21,8 @@ class HTTP2Connection: EventHandler {
     let worker: Worker
     private(set) var isClosed = false
     private var isFlushQueued = false
+    /// The peer took bytes since the last flush.
+    private var hasMoved = false
     /// Nothing more is read; it closes when everything was sent.
     private var endsWhenFlushed = false
     private var isLingering = false
@@ -43,8 +45,14 @@ class HTTP2Connection: EventHandler {
     /// Everything that could be sent was sent, or the peer does not take more now.
     func flushed(hasMoved: Bool) {}
 
-    /// The connection is gone: every stream ends.
+    /// Nothing goes either way any more: every stream ends.
     func ended() {}
+
+    /// The transport was closed, which may be a while behind `ended`.
+    func gone() {}
+
+    /// Whether the peer is to read why the connection ends.
+    var lingers: Bool { true }
 
     /// The deadline passed that one of the two kinds had set.
     func deadlinePassed() {}
@@ -54,7 +62,10 @@ class HTTP2Connection: EventHandler {
     func ready(_ readiness: Readiness) {
         transport.note(readiness)
         if isLingering { return linger() }
-        if readiness.allowsWriting, transport.flush() { flushLater() }
+        if readiness.allowsWriting, transport.flush() {
+            hasMoved = true
+            flushLater()
+        }
         pump()
     }
 
@@ -65,7 +76,7 @@ class HTTP2Connection: EventHandler {
     }
 
     func deadlineReached() {
-        isLingering ? transport.close() : deadlinePassed()
+        isLingering ? leave() : deadlinePassed()
     }
 
     /// Takes bytes that were read already.
@@ -130,7 +141,6 @@ class HTTP2Connection: EventHandler {
     func flush() {
         isFlushQueued = false
         guard !isClosed else { return }
-        var hasMoved = false
         while session.wantsOutput, !transport.isCongested, !transport.isBroken {
             var isEmpty = true
             worker.withOutput { output in
@@ -147,9 +157,12 @@ class HTTP2Connection: EventHandler {
             }
         }
         if isClosed { return }
-        if transport.isBroken { return close() }
+        // What cannot be written to may still have said something, which is read first.
+        if transport.isBroken { return transport.resumeLater() }
         if endsWhenFlushed, transport.isFlushed { return sayNoMore() }
-        flushed(hasMoved: hasMoved)
+        let moved = hasMoved
+        hasMoved = false
+        flushed(hasMoved: moved)
     }
 
     /// Sends what there is, then closes.
@@ -160,14 +173,17 @@ class HTTP2Connection: EventHandler {
 
     /// Closes at once. Every stream ends.
     func close() {
+        if isLingering { return leave() }
         guard !isClosed else { return }
         isClosed = true
         transport.close()
         ended()
+        gone()
     }
 
     /// Everything was said: ends our direction, and waits for the peer to end its own.
     private func sayNoMore() {
+        guard lingers else { return close() }
         isClosed = true
         isLingering = true
         transport.endWriting()
@@ -181,8 +197,14 @@ class HTTP2Connection: EventHandler {
             switch transport.receive({ lingeringBytes &+= $0.count }) {
             case .bytes where lingeringBytes <= HTTP2Connection.maxLingeringBytes: continue
             case .wouldBlock: return
-            case .bytes, .endOfStream, .failed: return transport.close()
+            case .bytes, .endOfStream, .failed: return leave()
             }
         }
+    }
+
+    private func leave() {
+        isLingering = false
+        transport.close()
+        gone()
     }
 }

@@ -16,6 +16,8 @@ final class Transport {
     private(set) var isReadable = false
     /// Whether the connection could not be written to any more.
     private(set) var isBroken = false
+    /// What TLS said of the connection's end, where it was more than an end.
+    private(set) var fault: TLSFault?
 
     private var socket: Socket?
     private(set) var descriptor: Int32
@@ -59,7 +61,10 @@ final class Transport {
     /// Notes what the loop told.
     func note(_ readiness: Readiness) {
         if readiness.allowsReading { isReadable = true }
-        if readiness.showsEnd { mayEnd = true }
+        if readiness.showsEnd {
+            mayEnd = true
+            tls?.noteEndComing()
+        }
     }
 
     /// Takes up the outcome of connecting; nil where it succeeded.
@@ -196,7 +201,9 @@ final class Transport {
         switch tls.write(bytes) {
         case .wrote(0): return .wouldBlock
         case .wrote(let count): return .sent(count)
-        case .failed: return .failed(.connectionReset)
+        case .failed(let fault):
+            note(fault)
+            return .failed(.connectionReset)
         }
     }
 
@@ -232,6 +239,7 @@ extension Transport {
     func startTLS(_ session: TLSSession) {
         tls = session
         isBlocked = true
+        if mayEnd { session.noteEndComing() }
     }
 
     /// What was negotiated, once the handshake is complete.
@@ -279,9 +287,21 @@ extension Transport {
         case .endOfStream:
             isReadable = false
             return .endOfStream
-        case .truncated, .failed:
+        case .truncated:
             isReadable = false
             return .failed(.connectionReset)
+        case .failed(let fault):
+            isReadable = false
+            note(fault)
+            return .failed(.connectionReset)
+        }
+    }
+
+    private func note(_ met: TLSFault) {
+        switch met {
+        case .alert, .protocol, .certificate: fault = fault ?? met
+        // The same as without TLS.
+        case .closed, .system: break
         }
     }
 

@@ -43,6 +43,11 @@ final class Endpoint {
         }
     }
 
+    /// Keeps what the server gave last to resume a session with.
+    func keepResumption(of transport: Transport) {
+        if let kept = transport.session?.takeResumption() { resumption = kept }
+    }
+
     /// Whether it should be tried before others that failed lately.
     func isHealthy(at now: Instant) -> Bool {
         guard let passedOverUntil else { return true }

@@ -127,7 +127,8 @@ final class HTTP1Upstream: EventHandler {
 
     /// What cannot be written to may still have said something, which was read first.
     private func failIfBroken() {
-        if state != .closed, transport.isBroken, !transport.isReadable { fail(.closed) }
+        guard state != .closed, transport.isBroken, !transport.isReadable else { return }
+        fail(UpstreamFault(endOf: transport))
     }
 
     func deadlineReached() {
@@ -147,7 +148,7 @@ final class HTTP1Upstream: EventHandler {
             case .bytes: continue
             case .wouldBlock: return
             case .endOfStream: return endOfStream()
-            case .failed: return fail(.closed)
+            case .failed: return fail(UpstreamFault(endOf: transport))
             }
         }
     }
@@ -293,6 +294,7 @@ final class HTTP1Upstream: EventHandler {
         if canBeReused, isRequestComplete, !hasExtraBytes, transport.isFlushed, !transport.isBroken
         {
             state = .idle
+            if !isReused { endpoint.keepResumption(of: transport) }
             isReused = true
             transport.setDeadline(inMilliseconds: pool.settings.idleTimeout)
             pool.release(self)
@@ -337,6 +339,7 @@ final class HTTP1Upstream: EventHandler {
         let wasIdle = state == .idle
         state = .closed
         exchange = nil
+        endpoint.keepResumption(of: transport)
         transport.close()
         input.removeAll()
         pool.closed(self, wasIdle: wasIdle)

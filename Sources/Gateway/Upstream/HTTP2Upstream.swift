@@ -110,7 +110,7 @@ final class HTTP2Upstream: HTTP2Connection {
     func succeeded() {
         if isReused { return }
         isReused = true
-        keepResumption()
+        endpoint.keepResumption(of: transport)
     }
 
     /// What a stream has for its client leaves when the events at hand were told.
@@ -135,7 +135,9 @@ final class HTTP2Upstream: HTTP2Connection {
         case .writable(let handle): stream(handle)?.tookBytes()
         case .closed(let handle, let code): closed(handle, code)
         case .goAway: goAway()
-        case .pong, .settings: break
+        // More streams may be allowed than before.
+        case .settings: pool.serveWaiters()
+        case .pong: break
         }
     }
 
@@ -154,20 +156,26 @@ final class HTTP2Upstream: HTTP2Connection {
 
     override func ended() {
         isRetired = true
-        keepResumption()
         pool.retired(self)
         let lost = streams
+        let fault = UpstreamFault(endOf: transport)
         streams.removeAll()
         for stream in lost {
             guard let stream else { continue }
             pool.streamEnded(on: self)
-            stream.closed(.closed)
+            stream.closed(fault)
         }
+    }
+
+    override func gone() {
         pool.closed(self)
     }
 
+    /// A server learns nothing from our last words that it has to read.
+    override var lingers: Bool { false }
+
     override func deadlinePassed() {
-        guard openStreams > 0 else { return retire() }
+        guard openStreams > 0 else { return isRetired ? close() : retire() }
         let silence = (worker.loop.now.nanoseconds &- heardAt.nanoseconds) / 1_000_000
         if isPinging { return close() }
         let left = HTTP2Upstream.silenceMilliseconds &- silence
@@ -202,6 +210,7 @@ final class HTTP2Upstream: HTTP2Connection {
     private func sayGoodbye() {
         session.shutDown(.noError)
         closeAfterFlush()
+        transport.setDeadline(inMilliseconds: HTTP2Upstream.pingMilliseconds)
     }
 
     /// From now on the peer owes something.
@@ -218,9 +227,5 @@ final class HTTP2Upstream: HTTP2Connection {
         if openStreams == 1 {
             transport.setDeadline(inMilliseconds: HTTP2Upstream.silenceMilliseconds)
         }
-    }
-
-    private func keepResumption() {
-        if let kept = transport.session?.takeResumption() { endpoint.resumption = kept }
     }
 }

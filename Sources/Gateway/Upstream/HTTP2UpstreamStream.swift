@@ -28,6 +28,7 @@ final class HTTP2UpstreamStream: EventHandler {
     private var output = ByteBuffer()
     private var isTouched = false
     private var count: Int64 = 0
+    private var length = BodyLength(.none)
 
     init(_ connection: HTTP2Upstream) {
         self.connection = connection
@@ -85,11 +86,10 @@ final class HTTP2UpstreamStream: EventHandler {
     func ready(_ readiness: Readiness) {}
 
     func resume() {
-        if isHomeless {
-            connection.release()
-            return fail(.refused)
-        }
+        if isHomeless { return fail(.refused) }
         guard let exchange, exchange.isDownstreamReady else { return }
+        // It is flushed below, not when the connection is read next.
+        isTouched = true
         if !held.isEmpty {
             var bytes = ByteBuffer()
             swap(&bytes, &held)
@@ -116,7 +116,10 @@ final class HTTP2UpstreamStream: EventHandler {
         if head.status == 101 { return fail(.unexpectedUpgrade) }
         if head.isInterim { return exchange.interimResponse(head, bytes) }
         hasHead = true
-        exchange.respond(head, bytes, framing(head, exchange, isEnd: isEnd), output: &output)
+        let framing = framing(head, exchange, isEnd: isEnd)
+        length = BodyLength(framing)
+        if isEnd, !length.isWhole { return fail(.invalid(.contentLength)) }
+        exchange.respond(head, bytes, framing, output: &output)
         if isEnd { return finish(exchange) }
         setDeadline(exchange.timeouts.stream)
         touch()
@@ -124,6 +127,7 @@ final class HTTP2UpstreamStream: EventHandler {
 
     func received(_ bytes: Span<UInt8>) {
         guard let exchange else { return }
+        guard length.take(bytes.count) else { return fail(.invalid(.contentLength)) }
         if held.isEmpty, exchange.isDownstreamReady {
             forward(bytes, to: exchange)
         } else {
@@ -145,6 +149,7 @@ final class HTTP2UpstreamStream: EventHandler {
 
     func receivedEnd() {
         guard let exchange else { return }
+        guard length.isWhole else { return fail(.invalid(.contentLength)) }
         if held.isEmpty { return finish(exchange) }
         isEndHeld = true
         // Nothing is owed any more; how slow the client may be is the client's deadline.
@@ -231,6 +236,10 @@ final class HTTP2UpstreamStream: EventHandler {
         worker.loop.forget(timer)
         timer = .none
         held.removeAll()
+        if isHomeless {
+            isHomeless = false
+            connection.release()
+        }
         if let handle { connection.reset(handle, code) }
     }
 

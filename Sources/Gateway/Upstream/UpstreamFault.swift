@@ -13,6 +13,8 @@ enum UpstreamFault: Error, Equatable {
     /// The TLS handshake failed: the certificate is not what it has to be, or the endpoint does not
     /// speak TLS.
     case tls(TLSFault)
+    /// TLS failed behind the handshake, as when the endpoint had looked at our certificate.
+    case tlsBroken(TLSFault)
     /// Every connection that `maxConnections` allows was busy for as long as a request may wait.
     case noSlot
     /// The connection ended before a whole response had come.
@@ -34,6 +36,11 @@ enum UpstreamFault: Error, Equatable {
 }
 
 extension UpstreamFault {
+    /// Why a connection is gone, as far as it said.
+    init(endOf transport: Transport) {
+        self = transport.fault.map { .tlsBroken($0) } ?? .closed
+    }
+
     /// Whether it came before any byte of the request was sent, so that another endpoint may be
     /// tried.
     var isBeforeSending: Bool {
@@ -47,7 +54,7 @@ extension UpstreamFault {
     var detail: String? {
         switch self {
         case .unreachable(let error): error.description
-        case .tls(let fault): fault.description
+        case .tls(let fault), .tlsBroken(let fault): fault.description
         case .reset(let code): "stream reset with code \(code)"
         case .invalid(let error): "\(error)"
         default: nil

@@ -171,11 +171,9 @@ final class UpstreamPool {
         let endpoint = dial.endpoint
         forget(dial)
         endpoint.busyCount -= dial.exchanges.count
+        for exchange in dial.exchanges { exchange.dial = nil }
         slotFreed()
-        for exchange in dial.exchanges {
-            exchange.dial = nil
-            exchange.noConnection(fault, at: endpoint)
-        }
+        for exchange in dial.exchanges { exchange.noConnection(fault, at: endpoint) }
     }
 
     /// Takes back a connection whose exchange is over and which can serve another.

@@ -128,6 +128,13 @@ final class Peer {
         return head + read(length.flatMap { Int($0.dropFirst(16)) } ?? 0)
     }
 
+    /// Whatever has come, once anything has; nil at the end, or where nothing comes in time.
+    func readSome(within milliseconds: Int32) -> [UInt8]? {
+        if input.isEmpty, !fill(within: milliseconds) { return nil }
+        defer { input = [] }
+        return input
+    }
+
     /// Reads to the end: everything, and how it ended.
     func readToEnd(within milliseconds: Int32 = Peer.patience) -> (text: String, ending: Ending) {
         while fill(within: milliseconds) {}

@@ -103,7 +103,7 @@ final class RunningGateway {
 func decode(_ json: String) throws -> Configuration {
     let outcome = ConfigurationDecoder(
         file: "proxy.json", environment: [:], checksKeyFiles: false,
-        readFile: { $0 == "secret" ? sharedSecret : nil }
+        readFile: { $0 == "secret" ? sharedSecret : try? TLSMaterial.read($0) }
     ).decode(json.utf8Span.span)
     for problem in outcome.problems where problem.severity == .error {
         Issue.record("\(problem)")

@@ -28,14 +28,25 @@ final class ScriptedUpstream {
         try #require(try acceptIfAny(within: milliseconds))
     }
 
+    /// The next connection, as a socket that does not block.
+    func acceptSocket() throws -> Socket {
+        let descriptor = try #require(try acceptDescriptor(within: Peer.patience))
+        _ = fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) | O_NONBLOCK)
+        return Socket(adopting: descriptor)
+    }
+
     /// The next connection, nil where none comes.
     func acceptIfAny(within milliseconds: Int32) throws -> Peer? {
+        try acceptDescriptor(within: milliseconds).map { Peer(Socket(adopting: $0)) }
+    }
+
+    private func acceptDescriptor(within milliseconds: Int32) throws -> Int32? {
         let descriptor = try #require(listening).descriptor
         var entry = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
         guard unsafe poll(&entry, 1, milliseconds) > 0 else { return nil }
         let accepted = Glibc.accept(descriptor, nil, nil)
         try #require(accepted >= 0)
-        return Peer(Socket(adopting: accepted))
+        return accepted
     }
 
     /// Refuses connections from now on.
