@@ -99,6 +99,8 @@ package final class HTTP2Session {
     /// Takes input, all of it. False when the connection is at its end, by an error, a spent budget
     /// or a GOAWAY without streams: what is wanted is flushed, then the connection closed.
     package func receive(_ input: Span<UInt8>, nowMilliseconds: Int64) -> Bool {
+        // The arena would move under its reader.
+        precondition(unsafe !state.pointee.facts.isArenaInUse, "input while the arena is read")
         if unsafe state.pointee.facts.isOver { return false }
         unsafe state.pointee.composer.beginInput()
         unsafe state.pointee.meter.refill(nowMilliseconds: nowMilliseconds)
@@ -126,9 +128,13 @@ package final class HTTP2Session {
         return event
     }
 
-    /// The heads and trailers of the last `receive`. `body` may call what submits.
+    /// The heads and trailers of the last `receive`. `body` may call what submits, and `nextEvent`.
     package func withArena(_ body: (Span<UInt8>) -> Void) {
+        precondition(unsafe !state.pointee.facts.isArenaInUse, "the arena has one reader")
+        unsafe state.pointee.facts.isArenaInUse = true
         unsafe state.pointee.composer.arena.withBytes { body($0) }
+        unsafe state.pointee.facts.isArenaInUse = false
+        if unsafe state.pointee.events.isEmpty { release() }
     }
 
     /// Whether a frame, a header block or the preface has begun and not ended.
@@ -190,7 +196,7 @@ package final class HTTP2Session {
 
     /// Gives memory back where no stream is open and all was told.
     private func release() {
-        if unsafe state.pointee.streams.count > 0 { return }
+        if unsafe state.pointee.streams.count > 0 || state.pointee.facts.isArenaInUse { return }
         unsafe state.pointee.streams.release()
         unsafe state.pointee.composer.release()
         unsafe state.pointee.events.release()

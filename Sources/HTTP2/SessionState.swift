@@ -15,6 +15,8 @@ struct SessionState: ~Copyable {
         var hasSettings = false
         /// A budget was spent during a callback.
         var isSpent = false
+        /// `withArena` runs: the arena stays as and where it is.
+        var isArenaInUse = false
         /// Resets charged as their cause was read, and not yet seen sent.
         var chargedResets = 0
         /// Resets that we asked for and that are not yet sent.

@@ -73,6 +73,31 @@ import Testing
         #expect(frames.allSatisfy { $0.payload.count <= 16384 })
     }
 
+    /// What waits behind a full output has been promised to nghttp2.
+    @Test(arguments: [true, false])
+    func aStreamMayEndWhileItsFrameWaitsForRoom(isByPeer: Bool) throws {
+        let (server, stream) = try answering([0, 4] + octets(1_000_000))
+        server.receive(headers(3, get()))
+        let other = try #require(server.handles[3])
+        server.session.respond(other, "HTTP/1.1 200 OK\r\n\r\n", isEnd: false)
+        _ = server.output()
+        server.session.write(stream, [UInt8](repeating: 1, count: 60_000).span)
+        server.session.write(other, "other")
+        server.session.end(other)
+        var frames = RawFrame.all(in: server.output(upTo: 1000))
+        if isByPeer {
+            server.receive(RawFrame(.reset, 0, 1, octets(8)))
+        } else {
+            server.session.reset(stream, .cancel)
+        }
+        frames += server.frames()
+        #expect(frames.filter { $0.kind == .reset }.count == (isByPeer ? 0 : 1))
+        #expect(frames.filter { $0.stream == 3 }.map(\.payload) == [Array("other".utf8)])
+        #expect(server.seen.contains(.closed(1, .cancel)))
+        #expect(server.session.openStreams == 0)
+        #expect(server.isOpen)
+    }
+
     @Test func aBufferAboveItsMarkIsToldOnceItIsWritable() throws {
         let (server, stream) = try answering([0, 4] + octets(0))
         server.seen = []
