@@ -12,7 +12,7 @@ from harness.certificates import Authority
 from harness.client import Connection, request_bytes
 from harness.frames import (
     PADDED, PREFACE, Code, Type, data, head, headers, padded, rst, settings)
-from harness.gateway import Gateway, Proxy, free_port
+from harness.gateway import Gateway, Proxy, free_port, poll
 from harness.http2 import Client, dial, exchange, refuses
 from harness.modules import shared_proxy
 from harness.standard import small, write_keys
@@ -618,6 +618,35 @@ def test_http_1_and_http_2_share_a_listener(proxy):
     for _ in range(5):
         assert proxy.get("/public/x").status == 200
         assert exchange(proxy).status == 200
+
+
+def test_a_preface_after_a_request_is_no_preface(proxy):
+    """A connection speaks one protocol: what follows a request of HTTP/1.1 is HTTP/1.1."""
+    with proxy.connect() as connection:
+        connection.send(request_bytes("GET", "/public/x") + PREFACE + settings()
+                        + headers(1, head()))
+        assert connection.response().status == 200
+        rest = connection.reader.rest()
+        assert rest == b"" or rest.startswith((b"HTTP/1.1 400", b"HTTP/1.1 505")), rest
+    assert len(proxy.upstream.requests) == 1
+
+
+def test_the_connection_limit_counts_http_2(own):
+    proxy = own(limits={"connections": 20})
+    held = [dial(proxy) for _ in range(10)]
+    for client in held:
+        assert client.get().status == 200
+    crowd = [dial(proxy) for _ in range(20)]
+    for client in [*held, *crowd]:
+        client.close()
+
+    def served():
+        try:
+            return proxy.get("/public/x").status == 200
+        except (OSError, AssertionError):
+            return False
+
+    poll(served, 5, "service after the crowd")
 
 
 def test_a_preface_in_pieces_is_taken(proxy):

@@ -353,6 +353,23 @@ def test_goaway_on_a_first_request_is_retried(start):
     assert proxy.get("/public/x").body == b"connection 2"
 
 
+def test_upload_that_a_goaway_left_out_is_not_repeated_by_halves(start):
+    """Of a body that is on its way some octets are gone: 503 or 502, and the client may retry."""
+    proxy = start()
+    proxy.upstream.early = True
+
+    def script(request, peer):
+        poll(lambda: request.body)
+        peer.go_away(0)
+
+    proxy.upstream.script = script
+    with proxy.connect() as connection:
+        connection.send(request_bytes("POST", "/public/x", fields={"Content-Length": "100000"})
+                        + b"x" * 50_000)
+        assert connection.response("POST").status in (502, 503)
+    assert not any(request.ended for request in proxy.upstream.heads)
+
+
 def test_goaway_again_and_again_is_not_retried_for_ever(start):
     proxy = start()
 

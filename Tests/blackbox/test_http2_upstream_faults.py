@@ -5,7 +5,7 @@ import time
 import pytest
 from harness.client import Closed, request_bytes
 from harness.frames import (
-    ACK, END_HEADERS, Code, Setting, Type, data, frame, headers, literal, ping, settings,
+    ACK, END_HEADERS, Code, Setting, Type, data, frame, head, headers, literal, ping, settings,
     window_update)
 from harness.gateway import poll
 from harness.h2c import TIMEOUTS, shared_h2c, start
@@ -138,6 +138,8 @@ HEADS = [
                               ("content-length", "1")]),
     ("content-length junk", [(":status", "200"), ("content-length", "+1")]),
     ("content-length of more", [(":status", "200"), ("content-length", "5")]),
+    ("interim response that ends", [(":status", "103")]),
+    ("100 that ends", [(":status", "100")]),
     ("head too large", [(":status", "200"), *((f"x{n}", "y" * 15_000) for n in range(1)),
                         *(("y", "z" * 100) for _ in range(3000))]),
 ]
@@ -165,6 +167,37 @@ def test_malformed_response_head_is_502(proxy, fields, protocol):
         response = proxy.get("/public/bad")
     assert response.status == 502 and "upstream_" in response.json()["type"]
     assert b"set-cookie" not in response.raw_head.lower()
+
+
+@pytest.mark.parametrize("method, status", [("HEAD", 200), ("GET", 204), ("GET", 304)])
+@pytest.mark.parametrize("fields", [{}, {"content-length": "90"}], ids=str)
+def test_octets_where_no_body_may_be_never_reach_the_client(proxy, method, status, fields):
+    """Behind a head without a body they would be the next answer of an HTTP/1.1 connection."""
+    smuggled = b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nsmuggled"
+
+    def script(request, peer):
+        if "bad" not in request.target:
+            return b"ok"
+        peer.head(request, status, fields)
+        peer.send(data(request.stream, smuggled, end=True))
+        return None
+
+    proxy.upstream.script = script
+    with proxy.connect() as connection:
+        connection.send(request_bytes(method, "/public/bad") + request_bytes("GET", "/no/where"))
+        try:
+            response = connection.response(method)
+            assert response.status in (status, 502)
+            if response.status == 502 and method == "HEAD":
+                assert response.body == b""
+            assert connection.response().status == 404
+        except Closed as closed:
+            assert b"smuggled" not in closed.received
+    with dial(proxy) as client:
+        stream = client.open(head(method, "/public/bad"))
+        client.outcome(stream)
+        assert b"smuggled" not in stream.body
+        assert client.get().status == 200
 
 
 @pytest.mark.parametrize("length, sent", [(10, b"half"), (2, b"too much"), (1, b"xx")])
