@@ -12,7 +12,8 @@ import statistics
 import sys
 
 MAX_SPREAD = 0.06
-MOST_PASSES = 8
+# A loaded machine gets less done in a second; it shall not make a round last for ever.
+MOST_PASSES = 4
 
 
 @dataclasses.dataclass
@@ -61,7 +62,7 @@ def spread(values):
 
 
 def measure(loads, rounds, units):
-    """A round is several passes of a second each, in rotating order: what the machine does to one
+    """A round is a few passes of about a second each, in rotating order: what the machine does to one
     of them it does to all, so the round's ratios feel its moods less than one long turn each would.
     Returns the least work of one load in one round."""
     passes = max(_passes_for(load, units) for load in loads)
@@ -71,7 +72,7 @@ def measure(loads, rounds, units):
         for turn in range(passes):
             first = (number + turn) % len(loads)
             for load in loads[first:] + loads[:first]:
-                cost, answered = load.run(1)
+                cost, answered = load.run()
                 spent[load.name] += cost
                 done[load.name] += answered
         for load in loads:
@@ -83,8 +84,8 @@ def measure(loads, rounds, units):
 
 
 def _passes_for(load, units):
-    """A warm-up that also tells how many passes of a second a round takes, with a tenth to spare."""
-    _, done = load.run(1)
+    """A warm-up that also tells how many passes a round takes, with a tenth to spare."""
+    _, done = load.run()
     return min(MOST_PASSES, max(1, -(-units * 11 // (10 * done))))
 
 
