@@ -152,6 +152,17 @@ def test_bad_block_is_78_with_its_place(site, row):
     assert "PRIVATE" not in text, "a key's content"
 
 
+def test_every_bad_file_is_reported(site):
+    config = good(site)
+    config["listeners"][0]["tls"]["certificates"][0]["certificate"] = "absent.pem"
+    config["listeners"][0]["tls"]["clientCA"] = "absent-clients.pem"
+    config["upstreams"]["api"]["tls"]["ca"] = "absent-ca.pem"
+    result = check(site, config)
+    assert result.returncode == 78
+    text = result.stdout + result.stderr
+    assert len(re.findall(r"proxy\.json:\d+:\d+: error: ", text)) >= 3, text
+
+
 def test_serve_does_not_start_with_a_bad_file(site):
     config = changed(good(site), [*FIRST, "privateKey"], "exact.key")
     (site.folder / "proxy.json").write_text(json.dumps(config))

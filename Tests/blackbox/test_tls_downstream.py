@@ -93,6 +93,31 @@ def test_groups(secure, group, taken, version):
     assert ("Verification" in out and "Cipher is (NONE)" not in out) == taken, out[-2000:]
 
 
+@pytest.mark.parametrize("groups", ["X448:P-256", "P-521:X25519", "P-384:X25519"])
+def test_group_of_the_second_try(secure, groups):
+    """A HelloRetryRequest (RFC 8446 §4.1.4), where the client guessed a group that is not ours."""
+    out = s_client(secure.address("main"), "-tls1_3", "-groups", groups)
+    assert "Cipher is (NONE)" not in out and "New, TLSv1.3" in out, out[-2000:]
+
+
+def test_early_data_is_not_offered(secure, tmp_path):
+    """It could be replayed, so no ticket allows it."""
+    session, request = tmp_path / "session", tmp_path / "request"
+    request.write_bytes(request_bytes(target="/public/early"))
+    asked = request_bytes(target="/public/x", fields={"Connection": "close"}).decode()
+    out = s_client(secure.address("main"), "-tls1_3", "-ign_eof", "-sess_out", session, send=asked)
+    assert "Max Early Data: 0" in out, out[-2000:]
+    out = s_client(secure.address("main"), "-tls1_3", "-sess_in", session, "-early_data", request)
+    assert "Early data was accepted" not in out
+    secure.nothing_forwarded(1)
+
+
+def test_client_without_tickets_is_served(secure):
+    for _ in range(2):
+        out = s_client(secure.address("main"), "-tls1_2", "-no_ticket")
+        assert "New, TLSv1.2" in out and "Reused" not in out, out[-2000:]
+
+
 # ALPN.
 @pytest.mark.parametrize("listener, offered, expected", [
     ("main", [H1], H1), ("main", [H1, "x"], H1), ("main", ["x", H1], H1), ("main", [], None),
@@ -479,6 +504,17 @@ def test_every_cut_client_hello_is_survived(secure):
             connection.reset() if length % 2 else connection.close()
 
 
+def test_every_flipped_client_hello_is_survived(secure):
+    """No answer but a handshake's or an alert, and the process lives."""
+    sample = bytearray(hello(secure.site.context()))
+    for at in range(0, len(sample), 3):
+        changed = bytes(sample[:at] + bytes([sample[at] ^ 0xff]) + sample[at + 1:])
+        with Connection(secure.address("main")) as connection:
+            connection.send(changed)
+            end_sending(connection)
+            assert all(kind in (20, 21, 22, 23) for kind, _ in records(connection.reader.rest()))
+
+
 def hello(context, name="api.test"):
     client, peer = socket.socketpair()
     with client, peer:
@@ -497,6 +533,21 @@ def test_handshake_byte_by_byte(secure, versions):
 
     tls._flush = flush
     with contextlib.closing(sock):
+        tls.handshake()
+        tls.sendall(request_bytes(target="/public/x"))
+        assert tls.recv(100).startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.parametrize("size", [1, 5, 64])
+@pytest.mark.parametrize("versions", [["1.2"], ["1.3"]], ids=str)
+def test_client_hello_cut_into_records(secure, versions, size):
+    """RFC 8446 §5.1: a handshake message may be split over several records."""
+    with contextlib.closing(connect(secure.address("main"), 8)) as sock:
+        tls = TLSSocket(sock, secure.site.context(versions=versions), server_name="api.test")
+        whole = tls.client_hello()
+        body = whole[5:]
+        sock.sendall(b"".join(whole[:3] + len(part).to_bytes(2, "big") + part for part in (
+            body[at:at + size] for at in range(0, len(body), size))))
         tls.handshake()
         tls.sendall(request_bytes(target="/public/x"))
         assert tls.recv(100).startswith(b"HTTP/1.1 200")

@@ -2,6 +2,7 @@
 
 import contextlib
 import pathlib
+import random
 import socket
 import threading
 import time
@@ -15,11 +16,14 @@ from harness.records import (ALERT, CHANGE_CIPHER, DATA, HANDSHAKE, KeyLog, clie
 from harness.secure import shared_secure
 from harness.standard import small, write_keys
 from harness.tls import Truncated, clear_text, server_context
-from harness.upstream import OK, Upstream
+from harness.upstream import OK, Upstream, answer
 
 secure_running, secure = shared_secure("records", workers=1)
 ASK = request_bytes(target="/public/x")
 MEBIBYTE = 1 << 20
+
+
+VERSIONS_OF_ASKING = pytest.mark.parametrize("asks", [False, True])
 
 
 @contextlib.contextmanager
@@ -78,6 +82,23 @@ def test_early_change_cipher_record_harms_nobody(secure):
     with sealed(secure) as (sock, seal, connection):
         sock.sendall(bytes([CHANGE_CIPHER, 3, 3, 0, 1, 1]) + seal.record(DATA, ASK))
         assert not is_answered(connection)
+
+
+@VERSIONS_OF_ASKING
+def test_key_updates_while_the_answer_is_blocked(secure, asks):
+    """The client reads nothing, so the gateway's reply to a KeyUpdate waits behind the answer."""
+    data = random.Random(5).randbytes(8 * MEBIBYTE)
+    secure.upstream.answers(answer(body=data))
+    with sealed(secure) as (sock, seal, connection):
+        sock.sendall(seal.record(DATA, ASK))
+        assert connection.head().status == 200
+        time.sleep(0.2)
+        # OpenSSL 3.0 bears only one at a time here.
+        sock.sendall(seal.key_update(asks=asks))
+        sock.sendall(seal.record(DATA, request_bytes(target="/public/second")))
+        assert connection.reader.take(len(data)) == data
+        assert connection.response().body == data
+    assert [r.target for r in secure.upstream.requests] == ["/public/x", "/public/second"]
 
 
 REFUSED = {
@@ -162,7 +183,7 @@ def test_flood_is_bounded_and_others_are_served(secure, case):
             assert other.response().status == 200
             slowest = max(slowest, time.monotonic() - begin)
         sender.join(10)
-        assert slowest < 1, f"{slowest} s"
+        assert slowest < 3, f"{slowest} s"
         assert memory(secure.gateway) - before < 16 * MEBIBYTE
     assert {r.target for r in secure.upstream.requests} <= {"/public/other"}
 
@@ -243,6 +264,22 @@ def test_answer_by_hand_is_understood(evil):
     assert gateway.get("/public/x").status == 200
 
 
+@VERSIONS_OF_ASKING
+def test_key_updates_all_through_an_answer(evil, asks):
+    gateway, server = evil
+    data = random.Random(6).randbytes(4 * MEBIBYTE)
+
+    def say(seal, sock):
+        sock.sendall(seal.record(DATA, b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(data)))
+        for at in range(0, len(data), 16000):
+            sock.sendall(seal.record(DATA, data[at:at + 16000]))
+            if at % 160_000 == 0:
+                sock.sendall(seal.key_update(asks=asks))
+
+    server.say = say
+    assert gateway.get("/public/x").body == data
+
+
 BROKEN_ANSWERS = {name: case for name, case in REFUSED.items() if name not in (
     "ticket from a client", "two alerts in one")}
 
@@ -298,7 +335,7 @@ def test_flood_from_an_upstream_is_bounded(evil, case):
             other.send(request_bytes(target="/plain/x"))
             assert other.response().status == 200
             slowest = max(slowest, time.monotonic() - begin)
-        assert slowest < 1
+        assert slowest < 3, f"{slowest} s"
         assert memory(gateway) - before < 16 * MEBIBYTE
         try:
             assert waiting.response().status in (200, 502, 504)

@@ -5,7 +5,9 @@ import contextlib
 import hashlib
 import os
 import random
+import select
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -17,7 +19,7 @@ from harness.secure import Secure, curl, shared_secure
 from harness.tls import clear_text
 from harness.tokens import keys, mint
 from harness.upstream import Close, Upstream, answer
-from harness.wire import connect
+from harness.wire import Reader, connect
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect as dial_websocket
 from websockets.sync.server import serve as serve_websocket
@@ -305,6 +307,84 @@ def test_many_clients_at_once_get_their_own_bytes(secure):
         list(pool.map(one, range(64)))
 
 
+class Echoing(Upstream):
+    """Sends each chunk back as it comes."""
+
+    def _exchange(self, peer):
+        self._record(peer.read_head())
+        peer.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        while size := int(peer.reader.until(b"\r\n")[:-2].partition(b";")[0], 16):
+            data = peer.reader.take(size)
+            peer.send(b"%x\r\n%b\r\n" % (size, data))
+            peer.reader.take(2)
+            peer.reader.taken = b""
+        peer.send(b"0\r\n\r\n")
+        peer.reader.until(b"\r\n")
+        return True
+
+
+@VERSIONS
+def test_both_directions_at_once(tmp_path, versions):
+    """An answer that begins before the request has ended, 4 MiB each way."""
+    made = Secure(tmp_path, upstream=Echoing())
+    data = random.Random(9).randbytes(4 * MEBIBYTE)
+    with made.open(tls=made.site.context(versions=versions, protocols=["http/1.1"])) as connection:
+        connection.send("POST /public/x HTTP/1.1\r\nHost: api.test\r\n"
+                        "Transfer-Encoding: chunked\r\n\r\n")
+        assert Interleaved(connection, data).run() == data
+    made.close()
+
+
+class Interleaved:
+    """Sends a chunked body and reads the chunked answer by readiness, in one thread."""
+
+    def __init__(self, connection, data):
+        self.tls, self.sock = connection.sock, connection.sock.sock
+        self.plain = [data[at:at + 65536] for at in range(0, len(data), 65536)]
+        self.pending = b""
+
+    def run(self):
+        self.sock.setblocking(False)
+        received, done = bytearray(), False
+        while not done:
+            self._offer()
+            readable, _, _ = select.select([self.sock], [self.sock] if self.pending else [], [], 10)
+            if readable:
+                self.tls.incoming.write(self.sock.recv(262144))
+            try:
+                while data := self.tls.tls.read(262144):
+                    received += data
+            except ssl.SSLWantReadError:
+                pass
+            done = received.endswith(b"\r\n0\r\n\r\n")
+        self.sock.setblocking(True)
+        return unchunked(bytes(received))
+
+    def _offer(self):
+        if not self.pending and self.plain is not None:
+            part = self.plain.pop(0) if self.plain else None
+            self.tls.tls.write(b"%x\r\n%b\r\n" % (len(part), part) if part else b"0\r\n\r\n")
+            self.pending = self.tls.outgoing.read()
+            if part is None:
+                self.plain = None
+        if self.pending:
+            with contextlib.suppress(BlockingIOError):
+                self.pending = self.pending[self.sock.send(self.pending):]
+
+
+def unchunked(answer_bytes):
+    """The body of a whole chunked answer."""
+    left, right = socket.socketpair()
+    with left, right:
+        thread = threading.Thread(target=lambda: (left.sendall(answer_bytes), left.close()))
+        thread.start()
+        reader = Reader(right)
+        reader.head()
+        body, _, _ = reader.chunked()
+        thread.join()
+    return body
+
+
 # Ends: orderly ones and cuts.
 CUT = {
     "half a head": b"GET /public/x HTTP/1.1\r\nHost: api.te",
@@ -540,3 +620,24 @@ def test_idle_connection_ends_in_order(tmp_path):
             assert connection.response().status == 200
             assert connection.reader.rest() == b"" and not connection.reader.was_truncated
     made.close()
+
+
+def descriptors(secure):
+    return len(os.listdir(f"/proc/{secure.gateway.process.pid}/fd"))
+
+
+def test_connections_of_every_end_leave_nothing_behind(secure):
+    """Half handshakes, refused ones, cuts and good ends."""
+    secure.gateway.assert_serves()
+    before = descriptors(secure)
+    for number in range(60):
+        sock = connect(secure.address("main"), 8)
+        sock.sendall(b"\x16\x03\x01\x02\0\x01"[:number % 7])
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", number % 2, 0))
+        sock.close()
+        with secure.open() as connection:
+            connection.send(request_bytes(target="/public/x"))
+            if number % 3:
+                connection.response()
+            finish(connection, ("close_notify", "fin", "reset")[number % 3])
+    poll(lambda: descriptors(secure) <= before + 2, 4, "the descriptors' return")

@@ -213,6 +213,16 @@ def test_upstream_is_offered_h2_and_http_1_1(good):
     assert good.backends.servers["named"].handshakes[0].protocol == "http/1.1"
 
 
+@pytest.mark.parametrize("case", ["tls12", "tls13", "mutual-1.2", "mutual-1.3"])
+def test_session_is_resumed(good, case):
+    server = good.backends.servers[case]
+    server.answers(Close(answer(fields=[("Connection", "close")])))
+    for _ in range(4):
+        assert good.get(f"/{case}/x").status == 200
+    server.wait_for(lambda: len(server.handshakes) == 4)
+    assert [seen.resumed for seen in server.handshakes[1:]] == [True] * 3
+
+
 def test_upstream_without_tickets_is_shaken_hands_with_each_time(good):
     server = good.backends.servers["no-tickets"]
     server.answers(Close(answer(fields=[("Connection", "close")])))
@@ -345,6 +355,8 @@ MISBEHAVING = {
     "closes-after-hello": (lambda sock: sock.shutdown(socket.SHUT_RDWR), True, "."),
     "closes-at-once": (lambda sock: sock.shutdown(socket.SHUT_RDWR), False, "."),
     "resets-after-hello": (lambda sock: reset(sock), True, "."),
+    "half-a-server-hello": (lambda sock: (sock.sendall(b"\x16\x03\x03\0\x7a\x02\0\0\x76\x03\x03"),
+                                          sock.shutdown(socket.SHUT_WR)), True, "."),
 }
 
 
@@ -363,7 +375,7 @@ def untrusted(folder):
     made.add("tls11", made.root.issue(NAME), server_name=NAME, versions=["1.0", "1.1"])
     made.add("static-rsa", made.root.issue(NAME, kind="rsa2048"), server_name=NAME,
              versions=["1.2"], ciphers="AES128-SHA:AES128-GCM-SHA256:@SECLEVEL=0")
-    for version in ("1.2",):
+    for version in ("1.2", "1.3"):
         made.add(f"wants-a-certificate-{version}", made.root.issue(NAME), server_name=NAME,
                  client_authority=made.clients, versions=[version])
     made.add("not-in-the-system", made.root.issue(NAME), server_name=NAME, block={"ca": None})
@@ -376,7 +388,7 @@ WORDS = {
     **{case: words for case, (_, _, words) in MISBEHAVING.items()},
     "tls11": "unsupported protocol|alert protocol version|version",
     "static-rsa": "handshake failure|no shared cipher|no ciphers",
-    "wants-a-certificate-1.2": "alert",
+    "wants-a-certificate-1.2": "alert", "wants-a-certificate-1.3": "alert",
     "not-in-the-system": "unable to get local issuer certificate",
 }
 
@@ -566,6 +578,32 @@ def test_many_clients_at_once_through_tls(either, case):
     for thread in threads:
         thread.join(20)
     assert outcomes == [200] * 80
+
+
+def test_slow_handshakes_of_many_at_once(tmp_path):
+    """Forty requests wait for forty handshakes; none is lost, and another upstream answers."""
+    class Slow(Upstream):
+        def _handshake(self, peer):
+            time.sleep(0.4)
+            super()._handshake(peer)
+
+    made = Backends(tmp_path)
+    made.add("slow", server=Slow(tls=server_context(made.root.issue(NAME), tmp_path)),
+             server_name=NAME)
+    made.add("quick", made.root.issue(NAME), server_name=NAME)
+    gateway = start(tmp_path, made)
+    outcomes = []
+    threads = [threading.Thread(target=lambda: outcomes.append(gateway.get("/slow/x").status))
+               for _ in range(40)]
+    for thread in threads:
+        thread.start()
+    begin = time.monotonic()
+    assert gateway.get("/quick/x").status == 200
+    assert time.monotonic() - begin < 0.4
+    for thread in threads:
+        thread.join(20)
+    assert outcomes == [200] * 40
+    assert gateway.stop() == 0
 
 
 # Real servers.

@@ -127,7 +127,8 @@ def shared_secure(name, **options):
 
 def s_client(address, *options, send="", seconds=10):
     """OpenSSL's own client; what it printed."""
-    command = ["openssl", "s_client", "-connect", f"{address[0]}:{address[1]}", *options]
+    command = ["openssl", "s_client", "-connect", f"{address[0]}:{address[1]}",
+               *map(str, options)]
     done = subprocess.run(command, input=send.encode(), capture_output=True, timeout=seconds)
     return (done.stdout + done.stderr).decode("latin-1")
 
