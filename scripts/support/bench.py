@@ -47,9 +47,9 @@ def run(options):
         tables.append(f"{sentence}\n")
         short += [sentence] if failed else []
     if options.readme:
+        machine = f"On a shared virtual machine with {len(bench_scenarios.CPUS)} cores"
         bench_report.write_readme(
-            f"On a shared virtual machine with {len(bench_scenarios.CPUS)} cores ({bench_report.versions()}, "
-            f"{options.rounds} rounds):", tables)
+            f"{machine} ({bench_report.versions()}, {options.rounds} rounds):", tables)
     for line in short:
         print(f"short of its bar: {line}")
     return short

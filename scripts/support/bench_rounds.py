@@ -1,7 +1,7 @@
 """Rounds, ratios and verdicts.
 
-A round drives every contender, in an order that rotates, with the same load, and divides the proxy's
-time on a CPU by the work done. Ratios are taken within the round, to the peer that is the cheaper
+A round drives every contender, in an order that rotates, with the same load, and divides the
+proxy's time on a CPU by the work done. Ratios are taken within the round, to the peer that is the cheaper
 over all rounds, since a virtual machine drifts over minutes. The verdict is the median of the
 rounds; a spread (interquartile range over median) above 6 % is called inconclusive.
 """
@@ -62,8 +62,8 @@ def spread(values):
 
 
 def measure(loads, rounds, units):
-    """A round is a few passes of about a second each, in rotating order: what the machine does to one
-    of them it does to all, so the round's ratios feel its moods less than one long turn each would.
+    """A round is a few passes of about a second each, in rotating order: what the machine does to
+    one of them it does to all, so a round's ratios feel its moods less than one long turn would.
     Returns the least work of one load in one round."""
     passes = max(_passes_for(load, units) for load in loads)
     fewest = sys.maxsize
@@ -84,7 +84,7 @@ def measure(loads, rounds, units):
 
 
 def _passes_for(load, units):
-    """A warm-up that also tells how many passes a round takes, with a tenth to spare."""
+    """A warm-up that tells how many passes a round takes, with a tenth to spare."""
     _, done = load.run()
     return min(MOST_PASSES, max(1, -(-units * 11 // (10 * done))))
 
