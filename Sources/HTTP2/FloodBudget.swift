@@ -26,6 +26,12 @@ enum FloodBudget {
     /// cut short by a small window earns nothing, or one-byte windows would pay for themselves.
     static let earnedByLastFrame = 2
 
+    /// WINDOW_UPDATEs and control frames earned by a DATA frame received: it moved something.
+    static let earnedByReceivedFrame = 1
+    /// How much more of everything an upstream may ask, which the operator chose: it answers many
+    /// clients on one connection, and gRPC servers measure the path as they do.
+    static let upstreamFactor = 10
+
     /// CONTINUATION frames in one header block, and those of them without payload: "CONTINUATION
     /// flood". A head of 64 KiB takes four of the default size.
     static let continuations = 16
@@ -45,10 +51,10 @@ struct TokenBucket: Equatable, Sendable {
     private let most: Int
     private let perMillisecond: Int
 
-    init(_ budget: FloodBudget.Budget) {
-        most = budget.burst &* 1000
+    init(_ budget: FloodBudget.Budget, times factor: Int = 1) {
+        most = budget.burst &* factor &* 1000
         level = most
-        perMillisecond = budget.perSecond
+        perMillisecond = budget.perSecond &* factor
     }
 
     /// Adds what `milliseconds`, between none and a day, bring.

@@ -31,6 +31,8 @@ struct FrameMeter {
 
     /// RFC 9113, section 3.4.
     private static let prefaceLength = 24
+    /// What SETTINGS_MAX_FRAME_SIZE is where nobody says anything else.
+    private static let maxFrameSize = 16384
     private static let endStream: UInt8 = 0x1
     private static let acknowledgement: UInt8 = 0x1
     private static let endHeaders: UInt8 = 0x4
@@ -39,9 +41,11 @@ struct FrameMeter {
     private let isServer: Bool
     private var phase: Phase
     private var frame = Frame()
-    private var resets = TokenBucket(FloodBudget.resets)
-    private var control = TokenBucket(FloodBudget.control)
-    private var updates = TokenBucket(FloodBudget.windowUpdates)
+    private var resets: TokenBucket
+    private var control: TokenBucket
+    private var updates: TokenBucket
+    /// Whether the frame that ended reading was longer than a frame may be.
+    private(set) var isOversized = false
     private var lastRefill: Int64?
     private var highestStream: UInt32 = 0
     private var isInBlock = false
@@ -53,6 +57,10 @@ struct FrameMeter {
 
     init(isServer: Bool) {
         self.isServer = isServer
+        let factor = isServer ? 1 : FloodBudget.upstreamFactor
+        resets = TokenBucket(FloodBudget.resets, times: factor)
+        control = TokenBucket(FloodBudget.control, times: factor)
+        updates = TokenBucket(FloodBudget.windowUpdates, times: factor)
         phase = isServer ? .preface(FrameMeter.prefaceLength) : .header(0)
     }
 
@@ -147,7 +155,9 @@ struct FrameMeter {
             return true
         }
         phase = frame.length > 0 ? .payload(frame.length) : .header(0)
-        return judge()
+        // nghttp2 looks at the other types itself (RFC 9113, section 4.2).
+        isOversized = frame.type == 0x9 && frame.length > FrameMeter.maxFrameSize
+        return !isOversized && judge()
     }
 
     /// Charges the frame whose header is complete (RFC 9113, section 6).
@@ -166,7 +176,13 @@ struct FrameMeter {
 
     private mutating func judgeData() -> Bool {
         if frame.length > 0 {
-            if frame.has(FrameMeter.padded) { phase = .padLength }
+            // It may be nothing but padding.
+            if frame.has(FrameMeter.padded) {
+                phase = .padLength
+            } else {
+                control.credit(FloodBudget.earnedByReceivedFrame)
+                updates.credit(FloodBudget.earnedByReceivedFrame)
+            }
             return true
         }
         return frame.has(FrameMeter.endStream) || control.take()

@@ -20,7 +20,8 @@ package enum HTTP2Event: Equatable, Sendable {
     /// A request's head (server), or a response's, interim ones included (client): its range in the
     /// arena.
     case head(HTTP2StreamHandle, Range<Int>, isEnd: Bool)
-    /// A well-formed block that cannot be a request of ours (server): to be answered 400 or 431.
+    /// A block that cannot be a request of ours (server): to be answered 400 or 431. Or a response
+    /// that is none (client): the stream's end follows.
     case badHead(HTTP2StreamHandle, MessageError, isEnd: Bool)
     /// Body bytes: their range in the input of this `receive`. Their windows are to be given back.
     case data(HTTP2StreamHandle, Range<Int>)

@@ -1,5 +1,6 @@
 internal import Bytes
 internal import CNghttp2
+internal import HTTP
 
 /// What nghttp2 tells during `receive` and output. Nothing here acts: it is noted for later.
 extension HTTP2Session {
@@ -73,8 +74,8 @@ extension HTTP2Session {
             unsafe record.pointee.facts.isAnnounced = true
             unsafe state.pointee.events.append(.badHead(handle, fault, isEnd: isEnd))
         } else {
-            // A response or trailers of no use; the stream's end is what the owner is told.
-            onInvalidFrame()
+            tellBadResponse(id, fault)
+            chargeReset()
             unsafe record.pointee.facts.isReset = true
             _ = unsafe nghttp2_submit_rst_stream(
                 session, 0, id, HTTP2ErrorCode.protocolError.rawValue)
@@ -82,7 +83,22 @@ extension HTTP2Session {
     }
 
     /// The peer's fault will make us reset a stream or end the connection.
-    func onInvalidFrame() {
+    func onInvalidFrame(_ frame: UnsafePointer<nghttp2_frame>) {
+        if unsafe UInt32(cnghttp2_type(frame)) == NGHTTP2_HEADERS.rawValue {
+            tellBadResponse(unsafe cnghttp2_stream(frame), .fieldLine)
+        }
+        chargeReset()
+    }
+
+    /// Whoever asked learns that it was the answer's fault, before the stream's end.
+    private func tellBadResponse(_ id: Int32, _ fault: MessageError) {
+        guard !isServer, let record = unsafe record(id),
+            unsafe !record.pointee.facts.isReset
+        else { return }
+        unsafe state.pointee.events.append(.badHead(lastStream, fault, isEnd: false))
+    }
+
+    private func chargeReset() {
         unsafe state.pointee.facts.chargedResets &+= 1
         if unsafe !state.pointee.meter.chargeReset() { unsafe state.pointee.facts.isSpent = true }
     }

@@ -104,7 +104,10 @@ package final class HTTP2Session {
         if unsafe state.pointee.facts.isOver { return false }
         unsafe state.pointee.composer.beginInput()
         unsafe state.pointee.meter.refill(nowMilliseconds: nowMilliseconds)
-        guard unsafe state.pointee.meter.read(input) else { return terminate(.enhanceYourCalm) }
+        guard unsafe state.pointee.meter.read(input) else {
+            let isOversized = unsafe state.pointee.meter.isOversized
+            return terminate(isOversized ? .frameSizeError : .enhanceYourCalm)
+        }
         let read = unsafe input.withUnsafeBufferPointer { bytes in
             unsafe state.pointee.facts.inputBase = UInt(bitPattern: bytes.baseAddress)
             return unsafe nghttp2_session_mem_recv(session, bytes.baseAddress, bytes.count)

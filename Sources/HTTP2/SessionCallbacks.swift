@@ -37,8 +37,9 @@ enum SessionCallbacks {
             return 0
         }
         unsafe nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(callbacks) {
-            _, _, _, user in
-            unsafe session(user)._withUnsafeGuaranteedRef { $0.onInvalidFrame() }
+            _, frame, _, user in
+            guard let frame = unsafe frame else { return 0 }
+            unsafe session(user)._withUnsafeGuaranteedRef { unsafe $0.onInvalidFrame(frame) }
             return 0
         }
         unsafe nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks) {

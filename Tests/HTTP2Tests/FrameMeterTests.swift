@@ -51,13 +51,37 @@ import Testing
         let (name, frame, burst) = Self.charged[row]
         if name.hasPrefix("HEADERS"), !isServer { return }
         var meter = Self.meter(isServer: isServer)
-        #expect(Self.taken(&meter, frame) == burst, "\(name)")
+        // An upstream, which the operator chose, may ask more.
+        let factor = isServer ? 1 : FloodBudget.upstreamFactor
+        #expect(Self.taken(&meter, frame, most: 20_000) == burst * factor, "\(name)")
         // Time brings some back.
         meter.refill(nowMilliseconds: 1000)
-        #expect(Self.taken(&meter, frame) == 20)
+        #expect(Self.taken(&meter, frame) == 20 * factor)
         // Never more than the burst.
         meter.refill(nowMilliseconds: 1_000_000_000)
-        #expect(Self.taken(&meter, frame) == min(burst, 1000) - (burst == 201 ? 1 : 0))
+        let most = burst * factor - (burst == 201 ? 1 : 0)
+        #expect(Self.taken(&meter, frame, most: 20_000) == most)
+    }
+
+    @Test func dataReceivedEarnsUpdatesAndControlFrames() {
+        var meter = Self.meter()
+        let update = RawFrame(.windowUpdate, 0, 1, octets(1))
+        let ping = RawFrame(.ping, 0, 0, Self.eight)
+        _ = Self.taken(&meter, update)
+        _ = Self.taken(&meter, ping)
+        for _ in 0..<3 { #expect(Self.takes(&meter, RawFrame(.data, 0, 1, [1]).bytes)) }
+        #expect(Self.taken(&meter, update) == 3)
+        #expect(Self.taken(&meter, ping) == 3)
+        #expect(Self.takes(&meter, RawFrame(.data, RawFrame.padded, 1, [1, 7, 0]).bytes))
+        #expect(Self.taken(&meter, ping) == 0)
+    }
+
+    @Test func aContinuationLongerThanAFrameMayBeEndsReading() {
+        var meter = Self.meter()
+        let long = [UInt8](repeating: 0, count: 16385)
+        #expect(Self.takes(&meter, RawFrame(.headers, 0, 1, [0x82]).bytes))
+        #expect(!Self.takes(&meter, RawFrame(.continuation, 0, 1, long).bytes))
+        #expect(meter.isOversized)
     }
 
     static let free: [RawFrame] = [
@@ -163,7 +187,7 @@ import Testing
                 rest = rest.dropFirst(count)
             }
             #expect(!meter.isMidFrame)
-            #expect(Self.taken(&meter, RawFrame(.settings)) == 198)
+            #expect(Self.taken(&meter, RawFrame(.settings)) == 199)
             #expect(Self.taken(&meter, RawFrame(.reset, 0, 1, octets(8))) == 199)
         }
     }

@@ -37,6 +37,8 @@ final class HTTP2Downstream: HTTP2Connection, ClientConnection {
     private var isDraining = false
     private var isShutDown = false
     private var waiting = Waiting.nothing
+    /// Streams whose responses were given over in this turn.
+    private var answered: [HTTP2DownstreamStream] = []
 
     /// Takes over a connection that has shown that it speaks HTTP/2.
     init(_ transport: Transport, client: Client, worker: Worker) {
@@ -84,6 +86,8 @@ final class HTTP2Downstream: HTTP2Connection, ClientConnection {
     }
 
     override func flushed(hasMoved: Bool) {
+        for stream in answered { stream.watchOutput() }
+        answered.removeAll(keepingCapacity: true)
         if hasMoved, waiting == .output { waiting = .nothing }
         settleDeadline()
     }
@@ -91,6 +95,7 @@ final class HTTP2Downstream: HTTP2Connection, ClientConnection {
     override func ended() {
         for stream in streams { stream?.closed() }
         streams.removeAll()
+        answered.removeAll()
     }
 
     override func gone() {
@@ -126,6 +131,11 @@ final class HTTP2Downstream: HTTP2Connection, ClientConnection {
     }
 
     // MARK: Streams
+
+    /// Looks after this turn's flush whether a stream's client takes its response.
+    func watchAfterFlush(_ stream: HTTP2DownstreamStream) {
+        answered.append(stream)
+    }
 
     private func open(_ handle: HTTP2StreamHandle, isEnd: Bool) -> HTTP2DownstreamStream {
         let stream = HTTP2DownstreamStream(self, handle, isReceiving: !isEnd)

@@ -274,11 +274,13 @@ final class HTTP2DownstreamStream: EventHandler {
         held.removeAll()
         if isClosed { return }
         if isReceiving { connection.session.resetAfterEnd(handle) }
-        if connection.session.buffered(handle) > 0 {
-            bodyProgressed()
-        } else {
-            setDeadline(inMilliseconds: nil)
-        }
+        setDeadline(inMilliseconds: nil)
+        connection.watchAfterFlush(self)
+    }
+
+    /// What could be sent was sent. Where something is left the client has to take it in time.
+    func watchOutput() {
+        if !isClosed, connection.session.buffered(handle) > 0 { bodyProgressed() }
     }
 
     private func takeTimer() {

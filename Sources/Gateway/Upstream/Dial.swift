@@ -5,20 +5,24 @@ internal import OpenSSL
 internal import Telemetry
 
 /// A connection to an endpoint that is being opened: connecting, then the TLS handshake where the
-/// endpoint speaks TLS. What it speaks is known when it ends.
+/// endpoint speaks TLS, then, with HTTP/2, its settings, which say how many streams it takes.
 ///
-///     connecting ──▶ handshaking ──▶ the pool takes it
-///          └───────────────┴──────▶ the pool hears why not; nothing is tried in the clear
+///     connecting ──▶ handshaking ──▶ awaitingSettings ──▶ the pool takes it
+///          └──────────────┴────────────────┴──▶ the pool hears why not
+///
+/// Nothing is tried in the clear where TLS fails.
 final class Dial: EventHandler {
     private enum State {
-        case connecting, handshaking, ended
+        case connecting, handshaking
+        case awaitingSettings(HTTP2Upstream)
+        case ended
     }
 
     let endpoint: Endpoint
     /// The exchanges that wait for it: one, or as many as fit on a connection with streams.
     var exchanges: [Exchange] = []
-    /// Whether another may wait for it: as many as a connection is sure to carry.
-    var hasRoom: Bool { exchanges.count < 100 }
+    /// Whether another may wait for it: as many as one of its kind took last time.
+    var hasRoom: Bool { exchanges.count < endpoint.streamLimit }
 
     private let pool: UpstreamPool
     private let worker: Worker
@@ -56,12 +60,12 @@ final class Dial: EventHandler {
         switch state {
         case .connecting: finishConnecting(readiness)
         case .handshaking: handshake()
-        case .ended: break
+        case .awaitingSettings, .ended: break
         }
     }
 
     func resume() {
-        if state == .handshaking { handshake() }
+        if case .handshaking = state { handshake() }
     }
 
     func deadlineReached() {
@@ -70,9 +74,15 @@ final class Dial: EventHandler {
 
     /// Nobody waits for it any more.
     func cancel() {
-        guard state != .ended else { return }
+        close()
+    }
+
+    /// The peer's settings are here: exchanges may begin.
+    func settled(_ connection: HTTP2Upstream) {
+        guard case .awaitingSettings = state else { return }
         state = .ended
-        transport.close()
+        endpoint.connected()
+        pool.opened(self, connection)
     }
 
     private func finishConnecting(_ readiness: Readiness) {
@@ -100,17 +110,33 @@ final class Dial: EventHandler {
     }
 
     private func succeed(_ version: ApplicationProtocol) {
-        state = .ended
-        endpoint.connected()
-        pool.opened(self, transport, version)
+        switch version {
+        case .http11:
+            state = .ended
+            endpoint.connected()
+            pool.opened(self, transport)
+        case .http2:
+            let connection = HTTP2Upstream(transport, for: self, pool: pool, worker: worker)
+            state = .awaitingSettings(connection)
+        }
     }
 
-    private func fail(_ fault: UpstreamFault) {
-        guard state != .ended else { return }
-        state = .ended
-        transport.close()
+    /// The connection cannot be had.
+    func fail(_ fault: UpstreamFault) {
+        if case .ended = state { return }
+        close()
         endpoint.failedToConnect(now: worker.loop.now)
         worker.counters.upstreamConnectFailures += 1
         pool.failed(self, fault)
+    }
+
+    private func close() {
+        let last = state
+        state = .ended
+        switch last {
+        case .connecting, .handshaking: transport.close()
+        case .awaitingSettings(let connection): connection.close()
+        case .ended: break
+        }
     }
 }

@@ -26,6 +26,8 @@ final class Endpoint {
     var sharedDials: [Dial] = []
     /// Exchanges that it serves, or that wait for a connection to it to open.
     var busyCount = 0
+    /// Streams that its last HTTP/2 connection took at a time.
+    var streamLimit = 100
     /// For the next TLS handshake.
     var resumption: TLSResumption?
 

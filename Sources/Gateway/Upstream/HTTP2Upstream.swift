@@ -6,7 +6,9 @@ internal import OpenSSL
 
 /// One HTTP/2 connection to an endpoint: carries the exchanges of many clients at a time.
 ///
-///     open ──▶ retired (GOAWAY, or not wanted any more) ──▶ closed with its last stream
+///     awaiting settings ──▶ open ──▶ retired ──▶ closed with its last stream
+///
+/// It is retired by the peer's GOAWAY, or when it is not wanted any more.
 ///
 /// A peer that says nothing while something is owed is asked with a PING whether it is still there.
 final class HTTP2Upstream: HTTP2Connection {
@@ -26,6 +28,10 @@ final class HTTP2Upstream: HTTP2Connection {
     private(set) var isReused = false
 
     private let pool: UpstreamPool
+    /// Who opened it, until the peer's settings are here.
+    private var dial: Dial?
+    /// Whether the pool counts it, and no longer the dial's place.
+    private var isOpened = false
     private var streams: [HTTP2UpstreamStream?] = []
     private var openStreams = 0
     private var isRetired = false
@@ -34,10 +40,11 @@ final class HTTP2Upstream: HTTP2Connection {
     /// Streams with output for a client that leaves when all events of a read were told.
     private var touched: [HTTP2UpstreamStream] = []
 
-    /// Takes over a connection that was opened.
-    init(_ transport: Transport, pool: UpstreamPool, endpoint: Endpoint, worker: Worker) {
+    /// Takes over a connection that was opened, with the deadline that opening has.
+    init(_ transport: Transport, for dial: Dial, pool: UpstreamPool, worker: Worker) {
         self.pool = pool
-        self.endpoint = endpoint
+        self.dial = dial
+        endpoint = dial.endpoint
         isSecure = transport.session != nil
         heardAt = worker.loop.now
         super.init(
@@ -49,7 +56,6 @@ final class HTTP2Upstream: HTTP2Connection {
                 maxFields: max(HTTP1Upstream.maxFields, worker.settings.limits.requestFields)),
             worker: worker)
         transport.handOver(to: self)
-        transport.setDeadline(nil)
         // What came with the handshake, the peer's settings, is read in a turn of its own.
         transport.resumeLater()
         flushLater()
@@ -135,8 +141,7 @@ final class HTTP2Upstream: HTTP2Connection {
         case .writable(let handle): stream(handle)?.tookBytes()
         case .closed(let handle, let code): closed(handle, code)
         case .goAway: goAway()
-        // More streams may be allowed than before.
-        case .settings: pool.serveWaiters()
+        case .settings: settled()
         case .pong: break
         }
     }
@@ -156,6 +161,11 @@ final class HTTP2Upstream: HTTP2Connection {
 
     override func ended() {
         isRetired = true
+        if let dial {
+            // Nothing was asked for on it yet; the dial gives its place back.
+            self.dial = nil
+            return dial.fail(UpstreamFault(endOf: transport))
+        }
         pool.retired(self)
         let lost = streams
         let fault = UpstreamFault(endOf: transport)
@@ -168,13 +178,14 @@ final class HTTP2Upstream: HTTP2Connection {
     }
 
     override func gone() {
-        pool.closed(self)
+        if isOpened { pool.closed(self) }
     }
 
     /// A server learns nothing from our last words that it has to read.
     override var lingers: Bool { false }
 
     override func deadlinePassed() {
+        if let dial { return dial.fail(.connectTimeout) }
         guard openStreams > 0 else { return isRetired ? close() : retire() }
         let silence = (worker.loop.now.nanoseconds &- heardAt.nanoseconds) / 1_000_000
         if isPinging { return close() }
@@ -197,6 +208,18 @@ final class HTTP2Upstream: HTTP2Connection {
         streams[handle.slot] = nil
         stream.closed(code == HTTP2ErrorCode.refusedStream.rawValue ? .refused : .reset(code))
         release()
+    }
+
+    private func settled() {
+        endpoint.streamLimit = max(1, session.maxStreams)
+        guard let dial else {
+            // More streams may be allowed than before.
+            return pool.serveWaiters()
+        }
+        self.dial = nil
+        isOpened = true
+        transport.setDeadline(inMilliseconds: pool.settings.idleTimeout)
+        dial.settled(self)
     }
 
     /// The peer takes no more streams. Those above the last it looked at are refused.

@@ -133,35 +133,43 @@ final class UpstreamPool {
 
     // MARK: The connections' side
 
-    /// A connection is open: whoever waited for it goes ahead.
-    func opened(_ dial: Dial, _ transport: Transport, _ version: ApplicationProtocol) {
+    /// A connection of HTTP/1.1 is open: the first that waited for it goes ahead.
+    func opened(_ dial: Dial, _ transport: Transport) {
+        var exchanges = take(dial, .http11)[...]
         let endpoint = dial.endpoint
+        let connection = HTTP1Upstream(transport, pool: self, endpoint: endpoint, worker: worker)
+        endpoint.busyCount += 1
+        if let first = exchanges.popFirst() {
+            first.begin(on: .http1(connection))
+        } else {
+            release(connection)
+        }
+        settle(exchanges)
+    }
+
+    /// A connection of HTTP/2 is open: as many as fit on it go ahead.
+    func opened(_ dial: Dial, _ connection: HTTP2Upstream) {
+        var exchanges = take(dial, .http2)[...]
+        dial.endpoint.multiplexed.append(connection)
+        while connection.hasRoom, let next = exchanges.popFirst() {
+            dial.endpoint.busyCount += 1
+            next.begin(on: .http2(connection.makeStream()))
+        }
+        settle(exchanges)
+    }
+
+    /// Ends a dial: who waited for it, no longer counted.
+    private func take(_ dial: Dial, _ version: ApplicationProtocol) -> [Exchange] {
         forget(dial)
         let exchanges = dial.exchanges
         for exchange in exchanges { exchange.dial = nil }
-        endpoint.busyCount -= exchanges.count
-        if !exchanges.isEmpty, !exchanges[0].needsHTTP1 { endpoint.version = version }
-        var rest = exchanges[...]
-        switch version {
-        case .http11:
-            let connection = HTTP1Upstream(
-                transport, pool: self, endpoint: endpoint, worker: worker)
-            endpoint.busyCount += 1
-            if let first = rest.popFirst() {
-                first.begin(on: .http1(connection))
-            } else {
-                release(connection)
-            }
-        case .http2:
-            let connection = HTTP2Upstream(
-                transport, pool: self, endpoint: endpoint, worker: worker)
-            endpoint.multiplexed.append(connection)
-            while connection.hasRoom, let next = rest.popFirst() {
-                endpoint.busyCount += 1
-                next.begin(on: .http2(connection.makeStream()))
-            }
-        }
-        // It carries fewer than those who hoped for it.
+        dial.endpoint.busyCount -= exchanges.count
+        if exchanges.first?.needsHTTP1 == false { dial.endpoint.version = version }
+        return exchanges
+    }
+
+    /// A connection carries fewer than those who hoped for it.
+    private func settle(_ rest: ArraySlice<Exchange>) {
         for exchange in rest { exchange.restart() }
         serveWaiters()
     }
