@@ -18,7 +18,7 @@ enum FloodBudget {
     static let controlPerStream = 2
     /// DATA bytes sent that earn a WINDOW_UPDATE.
     static let bytesPerWindowUpdate = 256
-    /// DATA bytes sent that earn a control frame: gRPC peers measure the path by PINGs as data
+    /// DATA bytes sent or received that earn a control frame: gRPC peers measure the path by PINGs as data
     /// comes.
     static let bytesPerControl = 1024
     /// WINDOW_UPDATEs and control frames earned by a DATA frame that emptied its stream's buffer:
@@ -26,8 +26,6 @@ enum FloodBudget {
     /// cut short by a small window earns nothing, or one-byte windows would pay for themselves.
     static let earnedByLastFrame = 2
 
-    /// WINDOW_UPDATEs and control frames earned by a DATA frame received: it moved something.
-    static let earnedByReceivedFrame = 1
     /// How much more of everything an upstream may ask, which the operator chose: it answers many
     /// clients on one connection, and gRPC servers measure the path as they do.
     static let upstreamFactor = 10

@@ -54,6 +54,7 @@ struct FrameMeter {
     private var pingsUnderWay = 0
     private var sentTowardsUpdate = 0
     private var sentTowardsControl = 0
+    private var receivedTowardsControl = 0
 
     init(isServer: Bool) {
         self.isServer = isServer
@@ -156,8 +157,11 @@ struct FrameMeter {
         }
         phase = frame.length > 0 ? .payload(frame.length) : .header(0)
         // nghttp2 looks at the other types itself (RFC 9113, section 4.2).
-        isOversized = frame.type == 0x9 && frame.length > FrameMeter.maxFrameSize
-        return !isOversized && judge()
+        if frame.type == 0x9, frame.length > FrameMeter.maxFrameSize {
+            isOversized = true
+            return false
+        }
+        return judge()
     }
 
     /// Charges the frame whose header is complete (RFC 9113, section 6).
@@ -180,12 +184,21 @@ struct FrameMeter {
             if frame.has(FrameMeter.padded) {
                 phase = .padLength
             } else {
-                control.credit(FloodBudget.earnedByReceivedFrame)
-                updates.credit(FloodBudget.earnedByReceivedFrame)
+                noteReceived(frame.length)
             }
             return true
         }
         return frame.has(FrameMeter.endStream) || control.take()
+    }
+
+    /// DATA came. From a client it earns by its length, or frames of one octet would pay for a
+    /// control frame each.
+    private mutating func noteReceived(_ count: Int) {
+        receivedTowardsControl &+= isServer ? count : FloodBudget.bytesPerControl
+        let earned = receivedTowardsControl / FloodBudget.bytesPerControl
+        receivedTowardsControl %= FloodBudget.bytesPerControl
+        control.credit(earned)
+        updates.credit(earned)
     }
 
     private mutating func judgeHeaders() -> Bool {

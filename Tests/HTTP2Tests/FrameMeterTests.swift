@@ -69,9 +69,12 @@ import Testing
         let ping = RawFrame(.ping, 0, 0, Self.eight)
         _ = Self.taken(&meter, update)
         _ = Self.taken(&meter, ping)
-        for _ in 0..<3 { #expect(Self.takes(&meter, RawFrame(.data, 0, 1, [1]).bytes)) }
+        let body = [UInt8](repeating: 0, count: 1536)
+        for _ in 0..<2 { #expect(Self.takes(&meter, RawFrame(.data, 0, 1, body).bytes)) }
         #expect(Self.taken(&meter, update) == 3)
         #expect(Self.taken(&meter, ping) == 3)
+        for _ in 0..<3 { #expect(Self.takes(&meter, RawFrame(.data, 0, 1, [1]).bytes)) }
+        #expect(Self.taken(&meter, ping) == 0)
         #expect(Self.takes(&meter, RawFrame(.data, RawFrame.padded, 1, [1, 7, 0]).bytes))
         #expect(Self.taken(&meter, ping) == 0)
     }
@@ -187,7 +190,7 @@ import Testing
                 rest = rest.dropFirst(count)
             }
             #expect(!meter.isMidFrame)
-            #expect(Self.taken(&meter, RawFrame(.settings)) == 199)
+            #expect(Self.taken(&meter, RawFrame(.settings)) == 198)
             #expect(Self.taken(&meter, RawFrame(.reset, 0, 1, octets(8))) == 199)
         }
     }

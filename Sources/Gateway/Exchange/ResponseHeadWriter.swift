@@ -45,7 +45,12 @@ enum ResponseHeadWriter {
         output.append("HTTP/1.1 ")
         output.append(decimal: Int(head.status))
         output.append(" ")
-        output.append(bytes, head.reason)
+        if head.reason.isEmpty {
+            // HTTP/2 has none, and some clients do not understand a status line without.
+            output.append(StatusText.phrase(Int(head.status)))
+        } else {
+            output.append(bytes, head.reason)
+        }
         output.append("\r\n")
     }
 }
