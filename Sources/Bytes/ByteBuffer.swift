@@ -138,6 +138,19 @@ public struct ByteBuffer: ~Copyable {
         end &+= source.count
     }
 
+    /// Appends `name: value` and the line's end: a field line of RFC 9112, whose two parts the
+    /// caller has judged.
+    package mutating func appendFieldLine(_ name: Span<UInt8>, _ value: Span<UInt8>) {
+        // Both sizes are of memory that exists, so their sum is far from overflow.
+        reserve(name.count &+ value.count &+ 4)
+        unsafe name.withUnsafeBytes { unsafe append($0) }
+        append(byte: UInt8(ascii: ":"))
+        append(byte: UInt8(ascii: " "))
+        unsafe value.withUnsafeBytes { unsafe append($0) }
+        append(byte: UInt8(ascii: "\r"))
+        append(byte: UInt8(ascii: "\n"))
+    }
+
     /// Drops bytes from the front. The memory goes back once nothing is left, unless it is kept.
     package mutating func removeFirst(_ count: Int, keepingCapacity: Bool = false) {
         precondition(count >= 0 && count <= self.count, "more bytes consumed than held")

@@ -2,13 +2,26 @@
 /// that it inlines there and callers pay one call a run.
 extension Span where Element == UInt8 {
     /// The first byte at or after `start`, which lies within the span, that is no `tchar`, or
-    /// `count`.
+    /// `count`. Eight bytes a step where they are letters and hyphens, as in most names.
     package func endOfToken(from start: Int) -> Int {
         precondition(start >= 0, "negative offset")
+        let bytes = unsafe self.bytes
         var i = start
-        // `i < count` bounds each read.
-        while i < count, ASCII.isTokenCharacter(unsafe self[unchecked: i]) { i &+= 1 }
-        return i
+        while true {
+            while i &+ 8 <= count {
+                // The loop's condition bounds the eight bytes read.
+                let word = unsafe bytes.unsafeLoadUnaligned(fromByteOffset: i, as: UInt64.self)
+                let others = ~lettersAndHyphens(word) & 0x8080_8080_8080_8080
+                if others != 0 {
+                    i &+= others.trailingZeroBitCount &>> 3
+                    break
+                }
+                i &+= 8
+            }
+            if i >= count { return count }
+            if !ASCII.isTokenCharacter(unsafe self[unchecked: i]) { return i }
+            i &+= 1
+        }
     }
 
     /// The first byte at or after `start` outside of `!`–`~`, or `count`.
@@ -159,6 +172,19 @@ extension Span where Element == UInt8 {
         }
         return mixed(first ^ tail ^ firstMask, second ^ secondMask)
     }
+}
+
+/// The top bit of each of eight bytes that is an ASCII letter or a hyphen.
+@inline(always)
+private func lettersAndHyphens(_ word: UInt64) -> UInt64 {
+    let low7 = (word | 0x2020_2020_2020_2020) & 0x7f7f_7f7f_7f7f_7f7f
+    // The top bit of each byte: at least "a", and beyond "z".
+    let fromA = low7 &+ 0x1f1f_1f1f_1f1f_1f1f
+    let beyondZ = low7 &+ 0x0505_0505_0505_0505
+    let difference = (word ^ 0x2d2d_2d2d_2d2d_2d2d) & 0x7f7f_7f7f_7f7f_7f7f
+    // No carry leaves a byte, so zero alone leaves the top bit unset.
+    let isOther = difference &+ 0x7f7f_7f7f_7f7f_7f7f
+    return (fromA & ~beyondZ | ~isOther) & ~word & 0x8080_8080_8080_8080
 }
 
 /// The bit 0x20 of each of eight bytes that is an ASCII letter: what two spellings may differ in.

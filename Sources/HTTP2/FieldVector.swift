@@ -7,6 +7,9 @@ internal import HTTP
 enum FieldVector {
     /// Pseudo-header fields that a request has at most.
     private static let pseudoFields = 4
+    /// Fields, pseudo-header fields included, that a head has room for at first: about what Swift
+    /// takes from the stack.
+    private static let usualFields = 25
 
     /// Calls `body` with the fields of a request's head; they hold for the call. False where the
     /// bytes are no head.
@@ -52,24 +55,28 @@ enum FieldVector {
     private static func withFields(
         _ head: Span<UInt8>, from start: Int, _ body: (inout FieldList) -> Void
     ) -> Bool {
-        var lines = 0
-        var index = start
-        while let newline = head.firstIndex(of: UInt8(ascii: "\n"), from: index) {
-            lines &+= 1
-            index = newline &+ 1
+        switch collect(head, from: start, room: usualFields, body) {
+        case .done: return true
+        case .badLine: return false
+        case .noRoom:
+            // A line has four bytes at least, so all of them have room.
+            let room = head.count / 4 &+ pseudoFields
+            return collect(head, from: start, room: room, body) == .done
         }
-        // Every line makes one field at most, so all of them have room.
-        let capacity = lines &+ pseudoFields
-        return unsafe withUnsafeTemporaryAllocation(of: nghttp2_nv.self, capacity: capacity) {
-            room in
+    }
+
+    private static func collect(
+        _ head: Span<UInt8>, from start: Int, room: Int, _ body: (inout FieldList) -> Void
+    ) -> FieldList.Outcome {
+        unsafe withUnsafeTemporaryAllocation(of: nghttp2_nv.self, capacity: room) { room in
             unsafe head.withUnsafeBufferPointer { bytes in
                 guard let base = bytes.baseAddress, let fields = room.baseAddress
-                else { return false }
+                else { return .badLine }
                 var list = unsafe FieldList(
-                    bytes: base, fields: fields, start: pseudoFields, end: pseudoFields)
-                guard list.appendLines(head, from: start) else { return false }
-                body(&list)
-                return true
+                    bytes: base, fields: fields, start: pseudoFields, room: room.count)
+                let outcome = list.appendLines(head, from: start)
+                if outcome == .done { body(&list) }
+                return outcome
             }
         }
     }
@@ -78,43 +85,59 @@ enum FieldVector {
 /// Fields being collected: regular ones are appended, pseudo-header fields put in front.
 @safe
 private struct FieldList {
+    /// How collecting ended.
+    enum Outcome {
+        case done
+        /// A line is no field's.
+        case badLine
+        /// There are more fields than there is room for.
+        case noRoom
+    }
+
     /// The head's first byte; valid while the list is in use.
     let bytes: UnsafePointer<UInt8>
-    /// Room for `pseudoFields` before `start` and one field a line from there.
+    /// `room` places: pseudo-header fields go before `start`, others from there.
     let fields: UnsafeMutablePointer<nghttp2_nv>
+    let room: Int
     var start: Int
     var end: Int
     /// The value of `Host`.
     var host = 0..<0
 
     init(
-        bytes: UnsafePointer<UInt8>, fields: UnsafeMutablePointer<nghttp2_nv>, start: Int, end: Int
+        bytes: UnsafePointer<UInt8>, fields: UnsafeMutablePointer<nghttp2_nv>, start: Int, room: Int
     ) {
         unsafe self.bytes = unsafe bytes
         unsafe self.fields = unsafe fields
+        self.room = room
         self.start = start
-        self.end = end
+        end = start
     }
 
     var count: Int { end &- start }
     var first: UnsafePointer<nghttp2_nv> { unsafe UnsafePointer(fields + start) }
 
     /// Takes lines until the empty one or the end.
-    mutating func appendLines(_ head: Span<UInt8>, from start: Int) -> Bool {
+    mutating func appendLines(_ head: Span<UInt8>, from start: Int) -> Outcome {
         var offset = start
         while offset < head.count {
-            if head[offset] == UInt8(ascii: "\r") { return true }
+            if head[offset] == UInt8(ascii: "\r") { return .done }
             let nameEnd = head.endOfToken(from: offset)
             guard nameEnd > offset, nameEnd < head.count, head[nameEnd] == UInt8(ascii: ":")
-            else { return false }
+            else { return .badLine }
             let lineEnd = head.endOfFieldValue(from: nameEnd &+ 1)
             guard lineEnd &+ 1 < head.count, head[lineEnd] == UInt8(ascii: "\r"),
                 head[lineEnd &+ 1] == UInt8(ascii: "\n")
-            else { return false }
-            appendField(head, offset..<nameEnd, head.trimmingBlanks(nameEnd &+ 1..<lineEnd))
+            else { return .badLine }
+            if end == room { return .noRoom }
+            var low = nameEnd &+ 1
+            var high = lineEnd
+            while low < high, ASCII.isBlank(head[low]) { low &+= 1 }
+            while low < high, ASCII.isBlank(head[high &- 1]) { high &-= 1 }
+            appendField(head, offset..<nameEnd, low..<high)
             offset = lineEnd &+ 2
         }
-        return true
+        return .done
     }
 
     /// Leaves out what belongs to an HTTP/1.1 connection (RFC 9113, section 8.2.2).
@@ -122,25 +145,35 @@ private struct FieldList {
         _ head: Span<UInt8>, _ name: Range<Int>, _ value: Range<Int>
     ) {
         var flags: UInt8 = 0
-        switch FieldKind(name: head.extracting(name)) {
-        case .connection, .keepAlive, .proxyConnection, .transferEncoding, .upgrade: return
-        case .te:
-            guard head.extracting(value).isEqualIgnoringCase(to: "trailers") else { return }
-        case .host:
-            host = value
-            return
-        case .authorization, .proxyAuthorization, .xRequestID:
-            flags = FieldList.neverIndexed
-        case .other:
-            if FieldList.isCookie(head.extracting(name)) { flags = FieldList.neverIndexed }
-        default: break
+        if FieldList.isJudged(length: name.count) {
+            switch FieldKind(name: head.extracting(name)) {
+            case .connection, .keepAlive, .proxyConnection, .transferEncoding, .upgrade: return
+            case .te:
+                guard head.extracting(value).isEqualIgnoringCase(to: "trailers") else { return }
+            case .host:
+                host = value
+                return
+            case .authorization, .proxyAuthorization, .xRequestID:
+                flags = FieldList.neverIndexed
+            case .other:
+                if FieldList.isCookie(head.extracting(name)) { flags = FieldList.neverIndexed }
+            default: break
+            }
         }
-        // `lines` counted this line, so there is room; both ranges lie within the head.
+        // `appendLines` saw that there is room; both ranges lie within the head.
         unsafe fields[end] = unsafe nghttp2_nv(
             name: UnsafeMutablePointer(mutating: bytes + name.lowerBound),
             value: UnsafeMutablePointer(mutating: bytes + value.lowerBound),
             namelen: name.count, valuelen: value.count, flags: flags)
         end &+= 1
+    }
+
+    /// Whether a name of this length may be one that is treated apart here.
+    private static func isJudged(length: Int) -> Bool {
+        switch length {
+        case 2, 4, 6, 7, 10, 12, 13, 16, 17, 19: true
+        default: false
+        }
     }
 
     /// A connection to an upstream carries many clients' requests: who could make it compress a

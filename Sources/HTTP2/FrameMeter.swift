@@ -26,6 +26,20 @@ struct FrameMeter {
         var flags: UInt8 = 0
         var stream: UInt32 = 0
 
+        init() {}
+
+        init(length: Int) { self.length = length }
+
+        /// A header that came in one piece.
+        init(header: Span<UInt8>) {
+            length = Int(header[0]) &<< 16 | Int(header[1]) &<< 8 | Int(header[2])
+            type = header[3]
+            flags = header[4]
+            // The first bit is reserved.
+            stream = UInt32(header[5] & 0x7f) &<< 24 | UInt32(header[6]) &<< 16
+            stream |= UInt32(header[7]) &<< 8 | UInt32(header[8])
+        }
+
         func has(_ flag: UInt8) -> Bool { flags & flag != 0 }
     }
 
@@ -33,6 +47,8 @@ struct FrameMeter {
     private static let prefaceLength = 24
     /// What SETTINGS_MAX_FRAME_SIZE is where nobody says anything else.
     private static let maxFrameSize = 16384
+    /// RFC 9113, section 4.1.
+    private static let headerLength = 9
     private static let endStream: UInt8 = 0x1
     private static let acknowledgement: UInt8 = 0x1
     private static let endHeaders: UInt8 = 0x4
@@ -104,6 +120,10 @@ struct FrameMeter {
                 let skipped = min(left, input.count &- index)
                 phase = left == skipped ? .header(0) : .preface(left &- skipped)
                 index &+= skipped
+            case .header(0) where input.count &- index >= FrameMeter.headerLength:
+                frame = Frame(header: input.extracting(index..<index &+ FrameMeter.headerLength))
+                if !endHeader() { isWithinBudget = false }
+                index &+= FrameMeter.headerLength
             case .header(let seen):
                 if !take(input[index], at: seen) { isWithinBudget = false }
                 index &+= 1
@@ -151,10 +171,14 @@ struct FrameMeter {
         case 5: frame.stream = UInt32(byte & 0x7f)
         default: frame.stream = frame.stream &<< 8 | UInt32(byte)
         }
-        guard position == 8 else {
+        guard position == FrameMeter.headerLength &- 1 else {
             phase = .header(position &+ 1)
             return true
         }
+        return endHeader()
+    }
+
+    private mutating func endHeader() -> Bool {
         phase = frame.length > 0 ? .payload(frame.length) : .header(0)
         // nghttp2 looks at the other types itself (RFC 9113, section 4.2).
         if frame.type == 0x9, frame.length > FrameMeter.maxFrameSize {

@@ -130,16 +130,16 @@ struct HeadComposer: ~Copyable {
         let start = pseudo.count
         pseudo.append(value)
         let range = start..<pseudo.count
-        if name.isEqual(to: ":method") {
-            block.method = range
-        } else if name.isEqual(to: ":path") {
-            block.path = range
-        } else if name.isEqual(to: ":authority") {
-            block.authority = range
-            if range.isEmpty { fail(.host) }
-        } else if name.isEqual(to: ":status") {
+        switch name.count {
+        case 5 where name.isEqual(to: ":path"): block.path = range
+        case 7 where name.isEqual(to: ":method"): block.method = range
+        case 7 where name.isEqual(to: ":status"):
             block.kind = .response
             block.method = range
+        case 10 where name.isEqual(to: ":authority"):
+            block.authority = range
+            if range.isEmpty { fail(.host) }
+        default: break
         }
         // nghttp2 lets no other but `:scheme` through, which goes no further: what the client said
         // of it is not what the connection is.
@@ -206,21 +206,21 @@ struct HeadComposer: ~Copyable {
 
     private mutating func addField(_ name: Span<UInt8>, _ value: Span<UInt8>) {
         guard !name.isEmpty, name.endOfToken(from: 0) == name.count,
-            value.endOfFieldValue(from: 0) == value.count, !HeadComposer.hasOuterBlank(value),
-            !HeadComposer.isConnectionSpecific(name)
+            value.endOfFieldValue(from: 0) == value.count, !HeadComposer.hasOuterBlank(value)
         else { return fail(.fieldLine) }
-        if block.kind == .request {
-            if name.count == 6, name.isEqual(to: "cookie") { return addCrumb(value) }
-            if name.count == 4, name.isEqual(to: "host"), !block.authority.isEmpty {
-                return checkHost(value)
-            }
+        // Names with a meaning here, by their lengths; most have none.
+        switch name.count {
+        case 4 where block.kind == .request && !block.authority.isEmpty:
+            if name.isEqual(to: "host") { return checkHost(value) }
+        case 6 where block.kind == .request:
+            if name.isEqual(to: "cookie") { return addCrumb(value) }
+        case 7, 10, 16, 17:
+            if HeadComposer.isConnectionSpecific(name) { return fail(.fieldLine) }
+        default: break
         }
         block.count &+= 1
         guard block.count <= maxFields else { return fail(.tooManyFields) }
-        arena.append(name)
-        arena.append(": ")
-        arena.append(value)
-        arena.append("\r\n")
+        arena.appendFieldLine(name, value)
     }
 
     /// Cookies may come in crumbs, which are one field elsewhere (RFC 9113, section 8.2.3).
