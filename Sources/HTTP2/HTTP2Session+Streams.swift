@@ -38,6 +38,7 @@ extension HTTP2Session {
     ) -> HTTP2StreamHandle? {
         guard canOpenStream else { return nil }
         let slot = unsafe state.pointee.streams.open(id: 0)
+        let session = unsafe session
         var id: Int32 = -1
         _ = unsafe FieldVector.withRequest(head, isSecure: isSecure) { fields, count in
             id = unsafe cnghttp2_submit_request(
@@ -63,6 +64,7 @@ extension HTTP2Session {
             unsafe !record.pointee.facts.isReset
         else { return }
         if isEnd { unsafe record.pointee.facts.isEnded = true }
+        let session = unsafe session
         let isHead = unsafe FieldVector.withResponse(head) { fields, count in
             _ = unsafe cnghttp2_submit_response(
                 session, stream.id, fields, count, isEnd ? nil : SessionCallbacks.readData)
@@ -75,6 +77,7 @@ extension HTTP2Session {
         guard let record = unsafe state.pointee.streams.find(stream),
             unsafe !record.pointee.facts.isReset
         else { return }
+        let session = unsafe session
         _ = unsafe FieldVector.withResponse(head) { fields, count in
             _ = unsafe nghttp2_submit_headers(
                 session, 0, stream.id, nil, fields, count, nil)
@@ -188,6 +191,7 @@ extension HTTP2Session {
     }
 
     func submitTrailers(_ record: UnsafeMutablePointer<StreamRecord>) {
+        let session = unsafe session
         let id = unsafe record.pointee.facts.id
         let isSubmitted = unsafe record.pointee.trailers.withBytes { lines in
             unsafe FieldVector.withTrailers(lines) { fields, count in
