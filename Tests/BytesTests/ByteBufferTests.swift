@@ -152,4 +152,19 @@ import Testing
     func empty() {
         #expect(FixedTable(repeating: UInt8(0), count: 0).count == 0)
     }
+
+    @Test(
+        "A field line is its name, a colon, a space, its value and the line's end",
+        arguments: [
+            ("a", "", "a: \r\n"), ("accept", "*/*", "accept: */*\r\n"),
+            (
+                "x", String(repeating: "y", count: 3000),
+                "x: \(String(repeating: "y", count: 3000))\r\n"
+            ),
+        ])
+    func fieldLines(name: String, value: String, expected: String) {
+        var buffer = ByteBuffer()
+        buffer.appendFieldLine(Array(name.utf8).span, Array(value.utf8).span)
+        #expect(buffer.withBytes { Array(copying: $0) } == Array(expected.utf8))
+    }
 }

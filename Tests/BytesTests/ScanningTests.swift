@@ -46,6 +46,18 @@ import Testing
         }
     }
 
+    @Test("A token ends at each octet that is no tchar, wherever it stands")
+    func endsOfTokens() {
+        for byte in UInt8.min...UInt8.max {
+            for place in 0..<20 {
+                var bytes = Array("Content-SecurityAZaz".utf8)
+                bytes[place] = byte
+                let end = ASCII.isTokenCharacter(byte) ? bytes.count : place
+                #expect(bytes.span.endOfToken(from: 0) == end)
+            }
+        }
+    }
+
     @Test(
         "Only spaces and tabs are trimmed, at both ends",
         arguments: [
