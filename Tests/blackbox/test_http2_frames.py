@@ -128,6 +128,7 @@ CONNECTION = [
     ("4.2 HEADERS above MAX_FRAME_SIZE",
      headers(1, block([*head(), ("x-large", "y" * 16500)])), ended(SIZE)),
     ("4.2 PING above MAX_FRAME_SIZE", ping(b"x" * 16385), ended(SIZE)),
+    ("4.2 CONTINUATION above MAX_FRAME_SIZE", split(1, literal("x-l", "y" * 16500)), ended(SIZE)),
     ("4.2 unknown type above MAX_FRAME_SIZE", frame(0x16, 0, 0, b"x" * 16385), ended(SIZE)),
     ("4.3 block that is not HPACK", headers(1, b"\x40\x0a"), ended(COMPRESSION)),
     ("4.3 PRIORITY within a block", headers(1, head(), flags=0)

@@ -263,6 +263,7 @@ def test_max_concurrent_streams_is_respected(start, limit, warm):
     """The server counts what comes after the acknowledgement, and refuses what comes before."""
     proxy = start(settings={Setting.MAX_CONCURRENT_STREAMS: limit},
                   upstream={"timeouts": {**TIMEOUTS, "connect": "5s"}})
+    proxy.upstream.refuses_beyond = limit
     if warm:
         assert proxy.get("/public/warm").status == 200
 

@@ -5,8 +5,8 @@ import time
 import pytest
 from harness.client import Closed, request_bytes
 from harness.frames import (
-    ACK, END_HEADERS, Code, Setting, Type, data, frame, head, headers, literal, ping, settings,
-    window_update)
+    ACK, END_HEADERS, Code, Setting, Type, data, frame, head, headers, literal, ping,
+    settings, window_update)
 from harness.gateway import poll
 from harness.h2c import TIMEOUTS, shared_h2c, start
 from harness.http2 import dial, exchange
@@ -169,6 +169,13 @@ def test_malformed_response_head_is_502(proxy, fields, protocol):
     assert b"set-cookie" not in response.raw_head.lower()
 
 
+def test_reason_in_the_log_of_a_malformed_response(proxy):
+    proxy.upstream.script = lambda request, peer: respond_raw(request, peer, [("x", "y")])
+    response, line = proxy.logged("GET", "/public/bad")
+    assert response.status == 502 and line["reason"] == "upstream_invalid"
+    proxy.upstream.reset()
+
+
 @pytest.mark.parametrize("method, status", [("HEAD", 200), ("GET", 204), ("GET", 304)])
 @pytest.mark.parametrize("fields", [{}, {"content-length": "90"}], ids=str)
 def test_octets_where_no_body_may_be_never_reach_the_client(proxy, method, status, fields):
@@ -259,14 +266,31 @@ GARBAGE = {
 }
 
 
-@pytest.mark.parametrize("octets", GARBAGE.values(), ids=GARBAGE)
-def test_upstream_that_does_not_speak_http_2_is_502(start, octets):
-    proxy = start(silent=True, upstream={"retries": 0})
-    proxy.upstream.script = lambda request, peer: peer.send(octets)
+@pytest.mark.parametrize("name", ["HTTP/1.1", "zeros", "noise", "frame too large", "bad SETTINGS"])
+def test_upstream_that_does_not_speak_http_2_is_502(start, name):
+    proxy = start(upstream={"retries": 0})
+    proxy.upstream.opening = GARBAGE[name]
     started = time.monotonic()
     assert proxy.get("/public/x").status == 502
     assert time.monotonic() - started < 5
-    assert proxy.gateway.running
+    assert proxy.gateway.running and proxy.upstream.connections <= 2
+
+
+@pytest.mark.parametrize("octets", GARBAGE.values(), ids=GARBAGE)
+def test_upstream_that_forgets_http_2_is_502(start, octets):
+    proxy = start(upstream={"retries": 0})
+    proxy.upstream.script = lambda request, peer: peer.send(octets)
+    assert proxy.get("/public/x").status == 502
+    proxy.upstream.script = lambda request, peer: b"ok"
+    assert proxy.get("/public/x").status == 200
+
+
+def test_upstream_that_never_says_anything_is_504(start):
+    proxy = start(silent=True, upstream={"retries": 0})
+    proxy.upstream.script = lambda request, peer: None
+    started = time.monotonic()
+    assert proxy.get("/public/x").status == 504
+    assert time.monotonic() - started < 6
 
 
 def test_http_1_server_behind_h2c_is_502(launch, upstream):

@@ -126,7 +126,9 @@ class Http2Peer:
         if preface != PREFACE:
             self.breach(f"not a preface: {preface!r}")
             return
-        if not self.server.silent:
+        if self.server.opening is not None:
+            self.send(self.server.opening)
+        elif not self.server.silent:
             self.change(self.server.settings)
         while received := self.sock.recv(65536):
             for got in self.frames.feed(received):
@@ -179,7 +181,7 @@ class Http2Peer:
                 self.initial = value
             if identifier == Setting.ENABLE_PUSH and value:
                 self.breach("a proxy has no use for pushes")
-        if not self.server.silent:
+        if not self.server.silent and self.server.opening is None:
             self.send(settings(flags=ACK))
 
     def open_streams(self):
@@ -305,7 +307,8 @@ class SharedTLS:
 class Http2Upstream(Upstream):
     """`script(request, peer)` returns a body for 200, or None when it sent what it wanted itself.
     `credit` True gives windows back, False not (tests do), None also does not check.
-    `refuses_beyond` is how many streams at once are served."""
+    `refuses_beyond` is how many streams at once are served, `opening` what is said to a client's
+    preface instead of SETTINGS."""
 
     def __init__(self, settings=None, *, silent=False, scheme="h2c", context=None):
         self.settings = settings or {}
@@ -320,6 +323,7 @@ class Http2Upstream(Upstream):
             self.script = lambda request, peer: b"ok"
             self.heads = []
             self.credit, self.answers_pings, self.refuses_beyond = True, True, None
+            self.opening = None
 
     def answers(self, status=200, body=b"ok", **more):
         self.script = lambda request, peer: peer.respond(request, status, body, **more)
