@@ -82,7 +82,7 @@ let package = Package(
             name: "bearward", dependencies: ["Configuration", "Gateway", log, argumentParser],
             swiftSettings: houseRules,
             // One file that runs wherever OpenSSL and nghttp2 are, and calls into Swift's library
-            // that cost less: docs/decisions/0010-swift-linked-in.md.
+            // that cost less: docs/decisions/0011-swift-linked-in.md.
             linkerSettings: [
                 .unsafeFlags(
                     ["-static-stdlib", "-l_FoundationCShims", "-l_FoundationCollections"],
