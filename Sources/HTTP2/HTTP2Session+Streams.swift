@@ -5,7 +5,7 @@ internal import CNghttp2
 /// gone does nothing.
 extension HTTP2Session {
     /// Bytes buffered for a stream above which it is congested, and at which it no longer is.
-    private static let highWater = 65536
+    private static let highWater = 32768
     /// See `highWater`.
     static let lowWater = 16384
     /// RFC 9113, section 6.5.2, recommends no less; assumed until the peer has spoken.

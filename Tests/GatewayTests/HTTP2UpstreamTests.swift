@@ -126,6 +126,35 @@ import Testing
         #expect(test.client.readMessage().status == 503)
     }
 
+    @Test(
+        "A refused request whose body turned out empty is sent again",
+        arguments: [
+            "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "Content-Length: 0\r\n\r\n",
+        ])
+    func refusedWithEmptyBody(_ rest: String) throws {
+        let test = try Case("POST / HTTP/1.1\r\nHost: a\r\n" + rest)
+        let stream = try test.connection.nextRequest()
+        #expect(test.connection.readMessage(stream).isEnded)
+        test.connection.reset(stream, .refusedStream)
+        let again = try test.connection.nextRequest()
+        #expect(test.connection.readMessage(again).isEnded)
+        test.connection.answer(again)
+        #expect(test.client.readMessage().status == 200)
+    }
+
+    @Test("A response that is overdue makes the gateway ask whether anybody is there")
+    func overdue() throws {
+        let test = try Case(settings: #""timeouts":{"response":"300ms"}"#)
+        let stream = try test.connection.nextRequest()
+        #expect(test.client.readMessage().status == 504)
+        #expect(test.connection.readEnd(stream) == .cancel)
+        // The answer to its PING keeps the connection.
+        test.connection.wait(within: 100) { false }
+        test.client.send(get("/2"))
+        test.connection.answer(try test.connection.nextRequest())
+        #expect(test.client.readMessage().status == 200)
+    }
+
     @Test("A refused request whose body was sent is not sent again")
     func refusedWithBody() throws {
         let test = try Case(post(2) + "hi")
@@ -269,6 +298,24 @@ import Testing
         #expect(test.client.readMessage().status == 200)
         test.connection.answer(try test.connection.nextRequest())
         #expect(other.readMessage().status == 200)
+    }
+
+    @Test("An upstream that takes no streams at all is not asked for ever")
+    func noStreams() throws {
+        let upstream = try ScriptedUpstream()
+        let gateway = try h2cGateway(to: upstream)
+        let client = try gateway.connect()
+        client.send(get())
+        var connections: [HTTP2Peer] = []
+        while !client.hasInput(within: 0), connections.count < 20,
+            let next = try upstream.acceptIfAny(within: 1000)
+        {
+            let connection = HTTP2Peer(next, .server, streams: 0)
+            connection.wait { connection.hasSettings }
+            connections.append(connection)
+        }
+        #expect(connections.count < 10)
+        #expect(client.readMessage().status == 503)
     }
 
     @Test("A connection that is full is joined by another")

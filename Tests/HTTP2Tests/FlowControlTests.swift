@@ -102,11 +102,11 @@ import Testing
         let (server, stream) = try answering([0, 4] + octets(0))
         server.seen = []
         let session = server.session
-        session.write(stream, [UInt8](repeating: 1, count: 65536).span)
+        session.write(stream, [UInt8](repeating: 1, count: 32768).span)
         #expect(!session.isCongested(stream))
         session.write(stream, [1].span)
         #expect(session.isCongested(stream))
-        server.receive(RawFrame(.windowUpdate, 0, 1, octets(65537 - 16384 - 1)))
+        server.receive(RawFrame(.windowUpdate, 0, 1, octets(32769 - 16384 - 1)))
         _ = server.output()
         #expect(session.buffered(stream) == 16385)
         #expect(session.isCongested(stream))

@@ -275,7 +275,7 @@ final class HTTP1Downstream: ClientConnection {
         if relay.isComplete {
             state = .awaitingResponse
             transport.setDeadline(nil)
-            exchange.requestEnded(relay.count)
+            exchange.requestEnded(relay.count, hasTrailers: relay.hasTrailers)
         } else {
             exchange.requestProgressed(relay.count)
             bodyProgressed()

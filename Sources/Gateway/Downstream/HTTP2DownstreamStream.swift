@@ -243,7 +243,7 @@ final class HTTP2DownstreamStream: EventHandler {
             target.send(output)
         }
         settleDeadline()
-        exchange.requestEnded(count)
+        exchange.requestEnded(count, hasTrailers: !trailers.isEmpty)
     }
 
     /// The client has a deadline where it owes a part of its body, or has to take what is there.

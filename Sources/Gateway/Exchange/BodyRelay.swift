@@ -23,6 +23,9 @@ struct BodyRelay: ~Copyable {
     /// Bytes of a body of known length still to come; nil for other framings.
     var remainingLength: Int64? { decoder.remainingLength }
 
+    /// Whether trailers came behind the body.
+    var hasTrailers: Bool { !decoder.trailers.isEmpty }
+
     /// Whether the end of the connection it comes from completes the body.
     var endsWithConnection: Bool { decoder.endsWithConnection }
 

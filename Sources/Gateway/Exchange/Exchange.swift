@@ -23,6 +23,9 @@ final class Exchange {
         case ended
     }
 
+    /// Connections that may turn out to be full before a request is given up.
+    private static let maxRestarts = 4
+
     let timeouts: StreamTimeouts
     let isHeadRequest: Bool
     let record: RequestRecord
@@ -42,6 +45,7 @@ final class Exchange {
     private(set) var responseTarget = BodyTarget.nowhere
     private var triesLeft: Int
     private var tries = 0
+    private var restarts = 0
     private var isRequestComplete: Bool
     private var hasSentBody = false
     private var hasClientEndedTunnel = false
@@ -79,6 +83,9 @@ final class Exchange {
 
     /// Looks for a connection again: the one it waited for carries others.
     func restart() {
+        restarts += 1
+        // An upstream that takes connections and no streams would be asked for ever.
+        if restarts > Exchange.maxRestarts { return noConnection(.noSlot) }
         connect(avoiding: nil)
     }
 
@@ -154,10 +161,11 @@ final class Exchange {
         upstream?.requestProgressed()
     }
 
-    /// The request's body ended after `count` bytes and was sent whole.
-    func requestEnded(_ count: Int64) {
+    /// The request's body ended after `count` bytes and was sent whole. `hasTrailers`: with more
+    /// than its end.
+    func requestEnded(_ count: Int64, hasTrailers: Bool) {
         requestBytes = count
-        hasSentBody = true
+        if count > 0 || hasTrailers { hasSentBody = true }
         isRequestComplete = true
         upstream?.requestEnded()
     }

@@ -63,8 +63,19 @@ final class HTTP1Upstream: EventHandler {
         // The one for resting; until the request is whole its sender's deadline counts.
         transport.setDeadline(nil)
         transport.send(head)
-        if isComplete { return requestEnded() }
+        if isComplete {
+            // A body that turned out to be empty before this try.
+            if isOpenEnded { endBody() }
+            return requestEnded()
+        }
         noticeBrokenTransport()
+    }
+
+    private func endBody() {
+        worker.withOutput { output in
+            bodyTarget.end(trailers: Span(), gatheringIn: &output)
+            transport.send(output)
+        }
     }
 
     /// The whole request was given over: from now on the upstream owes a response.

@@ -13,12 +13,14 @@ internal import OpenSSL
 /// A peer that says nothing while something is owed is asked with a PING whether it is still there.
 final class HTTP2Upstream: HTTP2Connection {
     /// Bytes of a response that may wait for one slow client.
-    private static let streamWindow = 262_144
+    private static let streamWindow = 131_072
     /// Bytes of all responses together. What waits is bounded stream by stream: one slow client
     /// must not hold the others up.
     private static let connectionWindow = 16 << 20
     /// Silence, while something is owed, after which a PING is sent.
     private static let silenceMilliseconds: Int64 = 10_000
+    /// Silence after which a response that is overdue makes the connection doubtful.
+    private static let doubtMilliseconds: Int64 = 100
     /// Time for its answer.
     private static let pingMilliseconds: Int64 = 5000
 
@@ -104,10 +106,7 @@ final class HTTP2Upstream: HTTP2Connection {
     /// A place was not used, or its stream has come to its end.
     func release() {
         openStreams -= 1
-        if openStreams == 0, !isClosed {
-            transport.setDeadline(inMilliseconds: pool.settings.idleTimeout)
-            isPinging = false
-        }
+        if openStreams == 0, !isPinging { rest() }
         pool.streamEnded(on: self)
         if isRetired, openStreams == 0 { sayGoodbye() }
     }
@@ -122,6 +121,11 @@ final class HTTP2Upstream: HTTP2Connection {
     /// What a stream has for its client leaves when the events at hand were told.
     func flushLater(_ stream: HTTP2UpstreamStream) {
         touched.append(stream)
+    }
+
+    /// A response did not come in time: asks whether anybody is there.
+    func doubt() {
+        if !isClosed, !isPinging, silence > HTTP2Upstream.doubtMilliseconds { ping() }
     }
 
     // MARK: Events
@@ -150,7 +154,7 @@ final class HTTP2Upstream: HTTP2Connection {
         heardAt = worker.loop.now
         if isPinging {
             isPinging = false
-            watch()
+            openStreams == 0 ? rest() : watch()
         }
         var streams: [HTTP2UpstreamStream] = []
         swap(&streams, &touched)
@@ -186,15 +190,10 @@ final class HTTP2Upstream: HTTP2Connection {
 
     override func deadlinePassed() {
         if let dial { return dial.fail(.connectTimeout) }
-        guard openStreams > 0 else { return isRetired ? close() : retire() }
-        let silence = (worker.loop.now.nanoseconds &- heardAt.nanoseconds) / 1_000_000
         if isPinging { return close() }
+        guard openStreams > 0 else { return isRetired ? close() : retire() }
         let left = HTTP2Upstream.silenceMilliseconds &- silence
-        if left > 0 { return transport.setDeadline(inMilliseconds: left) }
-        isPinging = true
-        session.ping()
-        flushLater()
-        transport.setDeadline(inMilliseconds: HTTP2Upstream.pingMilliseconds)
+        left > 0 ? transport.setDeadline(inMilliseconds: left) : ping()
     }
 
     // MARK: Parts
@@ -218,7 +217,7 @@ final class HTTP2Upstream: HTTP2Connection {
         }
         self.dial = nil
         isOpened = true
-        transport.setDeadline(inMilliseconds: pool.settings.idleTimeout)
+        rest()
         dial.settled(self)
     }
 
@@ -236,16 +235,29 @@ final class HTTP2Upstream: HTTP2Connection {
         transport.setDeadline(inMilliseconds: HTTP2Upstream.pingMilliseconds)
     }
 
+    /// Milliseconds since the peer said anything.
+    private var silence: Int64 {
+        (worker.loop.now.nanoseconds &- heardAt.nanoseconds) / 1_000_000
+    }
+
+    private func ping() {
+        isPinging = true
+        session.ping()
+        flushLater()
+        transport.setDeadline(inMilliseconds: HTTP2Upstream.pingMilliseconds)
+    }
+
+    /// Nothing is owed.
+    private func rest() {
+        if !isClosed { transport.setDeadline(inMilliseconds: pool.settings.idleTimeout) }
+    }
+
     /// From now on the peer owes something.
     private func watch() {
         guard !isPinging else { return }
-        let now = worker.loop.now
-        let silence = (now.nanoseconds &- heardAt.nanoseconds) / 1_000_000
         if openStreams == 1, silence > HTTP2Upstream.silenceMilliseconds {
             // It rested long: it may be gone, and a stream would wait for nothing.
-            isPinging = true
-            session.ping()
-            return transport.setDeadline(inMilliseconds: HTTP2Upstream.pingMilliseconds)
+            return ping()
         }
         if openStreams == 1 {
             transport.setDeadline(inMilliseconds: HTTP2Upstream.silenceMilliseconds)

@@ -99,6 +99,7 @@ final class HTTP2UpstreamStream: EventHandler {
     }
 
     func deadlineReached() {
+        connection.doubt()
         fail(hasHead ? .streamSilent : .responseTimeout)
     }
 
