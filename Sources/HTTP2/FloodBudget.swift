@@ -18,8 +18,8 @@ enum FloodBudget {
     static let controlPerStream = 2
     /// DATA bytes sent that earn a WINDOW_UPDATE.
     static let bytesPerWindowUpdate = 256
-    /// DATA bytes sent or received that earn a control frame: gRPC peers measure the path by PINGs as data
-    /// comes.
+    /// DATA bytes sent or received that earn a control frame: gRPC peers measure the path by PINGs
+    /// as data comes.
     static let bytesPerControl = 1024
     /// WINDOW_UPDATEs and control frames earned by a DATA frame that emptied its stream's buffer:
     /// peers may answer a small message with one for the stream and one for the connection. A frame

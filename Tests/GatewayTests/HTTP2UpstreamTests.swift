@@ -302,20 +302,36 @@ import Testing
 
     @Test("An upstream that takes no streams at all is not asked for ever")
     func noStreams() throws {
+        let test = try Case(streams: 0, settings: #""timeouts":{"connect":"300ms"}"#)
+        test.connection.wait { test.connection.hasSettings }
+        #expect(test.client.readMessage().status == 503)
+        #expect(try test.upstream.acceptIfAny(within: 0) == nil)
+    }
+
+    /// What a server that has no use for a connection says behind its settings.
+    static let lastWords: [[UInt8]] = [
+        // GOAWAY, of a server that shuts down.
+        [0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+        // DATA on no stream, half a PING, a head that nobody asked for.
+        [0, 0, 1, 0, 0, 0, 0, 0, 0, 1], [0, 0, 1, 6, 0, 0, 0, 0, 0, 1],
+        [0, 0, 1, 1, 4, 0, 0, 0, 99, 0x88],
+    ]
+
+    @Test(
+        "A connection that is over with its settings is one that could not be had",
+        arguments: lastWords)
+    func overWithItsSettings(_ words: [UInt8]) throws {
         let upstream = try ScriptedUpstream()
-        let gateway = try h2cGateway(to: upstream)
+        let gateway = try h2cGateway(to: upstream, upstreamSettings: #""retries":1"#)
         let client = try gateway.connect()
-        client.send(get())
-        var connections: [HTTP2Peer] = []
-        while !client.hasInput(within: 0), connections.count < 20,
-            let next = try upstream.acceptIfAny(within: 1000)
-        {
-            let connection = HTTP2Peer(next, .server, streams: 0)
-            connection.wait { connection.hasSettings }
-            connections.append(connection)
+        client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi")
+        for _ in 0..<2 {
+            let peer = try upstream.accept()
+            peer.send([0, 0, 0, 4, 0, 0, 0, 0, 0] + words)
+            #expect(peer.waitForEnd() != .open)
         }
-        #expect(connections.count < 10)
-        #expect(client.readMessage().status == 503)
+        #expect(client.readMessage().status == 502)
+        #expect(try upstream.acceptIfAny(within: 0) == nil)
     }
 
     @Test("A connection that is full is joined by another")

@@ -136,8 +136,9 @@ final class Exchange {
             tries += 1
         }
         state = .sending
-        upstreamFailed(
-            fault, endpoint: endpoint, mayRepeat: fault.isBeforeSending, isFresh: false)
+        // Nothing was sent, where a connection ended before it was one.
+        let mayRepeat = fault.isBeforeSending || (endpoint != nil && fault == .closed)
+        upstreamFailed(fault, endpoint: endpoint, mayRepeat: mayRepeat, isFresh: false)
     }
 
     // MARK: From the client

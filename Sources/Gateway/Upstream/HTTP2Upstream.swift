@@ -189,7 +189,7 @@ final class HTTP2Upstream: HTTP2Connection {
     override var lingers: Bool { false }
 
     override func deadlinePassed() {
-        if let dial { return dial.fail(.connectTimeout) }
+        if let dial { return dial.fail(session.maxStreams == 0 ? .noSlot : .connectTimeout) }
         if isPinging { return close() }
         guard openStreams > 0 else { return isRetired ? close() : retire() }
         let left = HTTP2Upstream.silenceMilliseconds &- silence
@@ -215,6 +215,8 @@ final class HTTP2Upstream: HTTP2Connection {
             // More streams may be allowed than before.
             return pool.serveWaiters()
         }
+        // It may be over already, by an error in the same read, or take no streams for now.
+        guard session.canOpenStream else { return }
         self.dial = nil
         isOpened = true
         rest()
