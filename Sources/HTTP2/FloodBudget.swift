@@ -21,10 +21,12 @@ enum FloodBudget {
     /// DATA bytes sent or received that earn a control frame: gRPC peers measure the path by PINGs
     /// as data comes.
     static let bytesPerControl = 1024
-    /// WINDOW_UPDATEs and control frames earned by a DATA frame that emptied its stream's buffer:
-    /// peers may answer a small message with one for the stream and one for the connection. A frame
-    /// cut short by a small window earns nothing, or one-byte windows would pay for themselves.
-    static let earnedByLastFrame = 2
+    /// WINDOW_UPDATEs earned by a DATA frame that emptied its stream's buffer: gRPC answers a small
+    /// message with up to three, two for the stream and one for the connection. A frame cut short
+    /// by a small window earns nothing, or one-byte windows would pay for themselves.
+    static let updatesPerLastFrame = 4
+    /// Control frames earned by the same.
+    static let controlPerLastFrame = 2
 
     /// How much more of everything an upstream may ask, which the operator chose: it answers many
     /// clients on one connection, and gRPC servers measure the path as they do.

@@ -153,9 +153,10 @@ struct FrameMeter {
     mutating func noteData(_ count: Int, isLast: Bool) {
         sentTowardsUpdate &+= count
         sentTowardsControl &+= count
-        let earned = isLast ? FloodBudget.earnedByLastFrame : 0
-        updates.credit(earned &+ sentTowardsUpdate / FloodBudget.bytesPerWindowUpdate)
-        control.credit(earned &+ sentTowardsControl / FloodBudget.bytesPerControl)
+        let updated = isLast ? FloodBudget.updatesPerLastFrame : 0
+        let controlled = isLast ? FloodBudget.controlPerLastFrame : 0
+        updates.credit(updated &+ sentTowardsUpdate / FloodBudget.bytesPerWindowUpdate)
+        control.credit(controlled &+ sentTowardsControl / FloodBudget.bytesPerControl)
         sentTowardsUpdate %= FloodBudget.bytesPerWindowUpdate
         sentTowardsControl %= FloodBudget.bytesPerControl
     }

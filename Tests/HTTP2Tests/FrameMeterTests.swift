@@ -140,7 +140,7 @@ import Testing
         #expect(Self.taken(&meter, update) == 1)
         // A message that is sent whole.
         meter.noteData(5, isLast: true)
-        #expect(Self.taken(&meter, update) == 2)
+        #expect(Self.taken(&meter, update) == 4)
         #expect(Self.taken(&meter, ping) == 2)
     }
 
