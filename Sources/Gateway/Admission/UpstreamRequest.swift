@@ -31,8 +31,8 @@ struct UpstreamRequest: ~Copyable {
 
     /// Writes the head, once. `path` is the canonical one, which policy saw.
     init(
-        _ permit: consuming Permit, _ head: RequestHead, _ bytes: Span<UInt8>,
-        path: Span<UInt8>, _ facts: Facts
+        _ permit: consuming Permit, _ head: borrowing RequestHead, _ bytes: Span<UInt8>,
+        path: Span<UInt8>, _ facts: borrowing Facts
     ) {
         record = facts.record
         route = facts.route
