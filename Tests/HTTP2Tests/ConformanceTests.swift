@@ -53,6 +53,14 @@ import Testing
             "4.2 HEADERS above the size",
             [raw(both, 1, getBlock + [UInt8](repeating: 0, count: 16385))],
             .connection(.frameSizeError)),
+        Row(
+            "4.2 CONTINUATION above the size",
+            [
+                raw(RawFrame.endStream, 1, getBlock),
+                RawFrame(
+                    .continuation, RawFrame.endHeaders, 1, [UInt8](repeating: 0, count: 16385)),
+                RawFrame(.ping, 0, 0, [UInt8](repeating: 0, count: 8)),
+            ], .connection(.frameSizeError)),
         // 4.3
         Row(
             "4.3 invalid block", [raw(both, 1, [0x40])], .connection(.compressionError)),
