@@ -111,9 +111,6 @@ final class Arrival: ClientConnection {
         listener.speaksHTTP1 ? settle(.http11, Span()) : close()
     }
 
-    /// What a client speaks that says nothing about it in its handshake.
-    private var silentChoice: ApplicationProtocol { listener.speaksHTTP1 ? .http11 : .http2 }
-
     /// Looks at the first bytes. `evenIfQuiet`: even where the loop has told of none.
     private func sniff(evenIfQuiet: Bool = false) {
         if !listener.speaksHTTP2 { return settle(.http11, Span()) }
