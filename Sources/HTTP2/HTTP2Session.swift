@@ -50,6 +50,8 @@ package final class HTTP2Session {
 
     let isServer: Bool
     private let settings: Settings
+    /// Where nghttp2's session lives: it goes last.
+    private let memory: HTTP2Memory
     /// nghttp2's session; `state` owns it.
     let session: OpaquePointer
     /// Owned. Each access ends before nghttp2 is called, whose callbacks make their own.
@@ -58,11 +60,12 @@ package final class HTTP2Session {
     /// Most that is drained early; nghttp2 bounds what waits behind.
     private static let maxEarly = 16384
 
-    /// A session at its beginning; its preface waits as output.
-    package init(_ settings: Settings) {
+    /// A session at its beginning; its preface waits as output. `memory`: the thread's.
+    package init(_ settings: Settings, memory: HTTP2Memory = HTTP2Memory()) {
         isServer = settings.role == .server
         self.settings = settings
-        let handle = SessionHandle.make(isServer: isServer)
+        self.memory = memory
+        let handle = SessionHandle.make(isServer: isServer, in: memory)
         unsafe session = unsafe handle.pointer
         unsafe state = .allocate(capacity: 1)
         unsafe state.initialize(to: SessionState(handle, settings))

@@ -13,17 +13,19 @@ struct SessionHandle: ~Copyable {
         unsafe nghttp2_session_del(pointer)
     }
 
-    /// A session without user data; the first callback comes with the first `receive` or output.
-    static func make(isServer: Bool) -> SessionHandle {
+    /// A session without user data, whose owner keeps `memory`. The first callback comes with the
+    /// first `receive` or output.
+    static func make(isServer: Bool, in memory: HTTP2Memory) -> SessionHandle {
         let callbacks = unsafe SessionCallbacks.make()
         defer { unsafe nghttp2_session_callbacks_del(callbacks) }
         let option = unsafe makeOptions()
         defer { unsafe nghttp2_option_del(option) }
         var session: OpaquePointer?
-        let code =
+        let code = unsafe memory.withSession { memory in
             isServer
-            ? unsafe nghttp2_session_server_new2(&session, callbacks, nil, option)
-            : unsafe nghttp2_session_client_new2(&session, callbacks, nil, option)
+                ? unsafe nghttp2_session_server_new3(&session, callbacks, nil, option, memory)
+                : unsafe nghttp2_session_client_new3(&session, callbacks, nil, option, memory)
+        }
         guard code == 0, let session = unsafe session else {
             preconditionFailure("a session is refused only where there is no memory")
         }

@@ -31,7 +31,7 @@ class HTTP2Connection: EventHandler {
     init(_ transport: Transport, _ settings: HTTP2Session.Settings, worker: Worker) {
         self.transport = transport
         self.worker = worker
-        session = HTTP2Session(settings)
+        session = HTTP2Session(settings, memory: worker.http2Memory)
     }
 
     // MARK: For the two kinds

@@ -2,6 +2,7 @@ internal import Bytes
 internal import Configuration
 internal import EventLoop
 internal import HTTP
+internal import HTTP2
 internal import JWT
 internal import Logging
 internal import OpenSSL
@@ -40,6 +41,8 @@ final class Worker {
     let loop: EventLoop
     let settings: WorkerSettings
     let requestHead: RequestHead
+    /// What the worker's HTTP/2 sessions are made of.
+    let http2Memory = HTTP2Memory()
     let responseHead: ResponseHead
     private(set) var unixMilliseconds = Instant.unixMilliseconds
     private(set) var date = DateField()

@@ -1,0 +1,131 @@
+import Testing
+
+@testable import HTTP2
+
+private struct NoMemory: Error {}
+
+/// The memory that nghttp2's sessions are made of.
+@Suite struct MemoryTests {
+    @Test(
+        "A block holds what was asked for, and is aligned",
+        arguments: [0, 1, 15, 16, 17, 48, 1024, 1025, 2928, 4096, 16394, 100_000])
+    func blocks(size: Int) throws {
+        var pool = MemoryPool()
+        for isSession in [false, true] {
+            if isSession { pool.beginSession() }
+            guard let block = unsafe pool.allocate(size) else { throw NoMemory() }
+            unsafe block.initializeMemory(as: UInt8.self, repeating: 0xff, count: size)
+            let isAligned = UInt(bitPattern: block) % 16 == 0
+            #expect(isAligned)
+            let isLargeEnough = unsafe MemoryPool.Header.of(block).pointee.capacity >= size
+            #expect(isLargeEnough)
+            unsafe pool.release(block)
+            pool.endSession()
+        }
+    }
+
+    @Test("A small block that is free is given out again")
+    func reuse() throws {
+        var pool = MemoryPool()
+        guard let first = unsafe pool.allocate(100) else { throw NoMemory() }
+        unsafe pool.release(first)
+        let isSame = unsafe pool.allocate(97) == first
+        #expect(isSame)
+        let isAnother = unsafe pool.allocate(100) != first
+        #expect(isAnother)
+    }
+
+    @Test(
+        "A block that grows keeps its contents",
+        arguments: [(10, 16), (10, 17), (100, 1024), (1000, 1025), (2000, 50_000)])
+    func growth(size: Int, larger: Int) throws {
+        var pool = MemoryPool()
+        guard let block = unsafe pool.allocate(size) else { throw NoMemory() }
+        unsafe block.initializeMemory(as: UInt8.self, repeating: 0x5a, count: size)
+        guard let grown = unsafe pool.resize(block, to: larger) else { throw NoMemory() }
+        let bytes = unsafe UnsafeRawBufferPointer(start: grown, count: size)
+        let isKept = unsafe bytes.allSatisfy { $0 == 0x5a }
+        #expect(isKept)
+        unsafe pool.release(grown)
+    }
+
+    @Test("Blocks of many sizes do not overlap, in any order of release")
+    func noOverlap() throws {
+        var random = SplitMix(seed: 7)
+        var pool = MemoryPool()
+        var held: [(block: UnsafeMutableRawPointer, size: Int, mark: UInt8)] = unsafe []
+        for turn in 0..<20_000 {
+            if unsafe held.count > 200 || (unsafe !held.isEmpty && random.next() % 3 == 0) {
+                let index = unsafe Int(random.next() % UInt64(held.count))
+                let (block, size, mark) = unsafe held.remove(at: index)
+                let bytes = unsafe UnsafeRawBufferPointer(start: block, count: size)
+                let isUntouched = unsafe bytes.allSatisfy { $0 == mark }
+                #expect(isUntouched)
+                unsafe pool.release(block)
+            } else {
+                let size = Int(random.next() % (turn % 10 == 0 ? 20_000 : 600))
+                let mark = UInt8(truncatingIfNeeded: turn)
+                guard let block = unsafe pool.allocate(size) else { throw NoMemory() }
+                unsafe block.initializeMemory(as: UInt8.self, repeating: mark, count: size)
+                unsafe held.append((block, size, mark))
+            }
+        }
+        for index in unsafe held.indices { unsafe pool.release(held[index].block) }
+    }
+
+    @Test("A session's record and frame lie in one unit, which is used again when both are back")
+    func units() throws {
+        var units = SessionUnits()
+        units.begin()
+        guard let record = unsafe units.take(2928) else { throw NoMemory() }
+        guard let frame = unsafe units.take(16394) else { throw NoMemory() }
+        let isNear = unsafe frame - record < 4096
+        #expect(isNear)
+        let isNothing = unsafe units.take(16394) == nil
+        #expect(isNothing)
+        units.end()
+        unsafe units.giveBack(record)
+        units.begin()
+        guard let other = unsafe units.take(2928) else { throw NoMemory() }
+        units.end()
+        let isAnother = unsafe other != record
+        #expect(isAnother)
+        unsafe units.giveBack(frame)
+        units.begin()
+        let isSame = unsafe units.take(2928) == record
+        #expect(isSame)
+        units.end()
+    }
+
+    @Test("Sizes that no session's part has come from elsewhere", arguments: [1025, 4096, 20_000])
+    func foreignSizes(size: Int) {
+        var units = SessionUnits()
+        units.begin()
+        let isNothing = unsafe units.take(size) == nil
+        #expect(isNothing)
+    }
+
+    @Test("Outside of a session's making, nothing comes from units", arguments: [2928, 16394])
+    func outside(size: Int) {
+        var units = SessionUnits()
+        let isNothing = unsafe units.take(size) == nil
+        #expect(isNothing)
+    }
+
+    @Test("Units of many sessions are apart, also after many were given back")
+    func manyUnits() throws {
+        var units = SessionUnits()
+        for _ in 0..<2 {
+            var records: [UnsafeMutableRawPointer] = unsafe []
+            for _ in 0..<200 {
+                units.begin()
+                guard let record = unsafe units.take(2928) else { throw NoMemory() }
+                unsafe records.append(record)
+                units.end()
+            }
+            let areApart = unsafe Set(records).count == 200
+            #expect(areApart)
+            for index in unsafe records.indices { unsafe units.giveBack(records[index]) }
+        }
+    }
+}
