@@ -354,6 +354,17 @@ def test_goaway_on_a_first_request_is_retried(start):
     assert proxy.get("/public/x").body == b"connection 2"
 
 
+def test_a_body_that_turned_out_empty_is_no_reason_not_to_retry(start):
+    proxy = start()
+    proxy.upstream.script = going_away(1)
+    assert proxy.get("/public/warm").body == b"connection 1"
+    with dial(proxy) as client:
+        stream = client.open(head("POST"), end=False)
+        proxy.upstream.wait_for(lambda: len(proxy.upstream.heads) == 2)
+        client.raw_data(stream, b"", end=True)
+        assert client.response(stream).body == b"connection 2"
+
+
 def test_upload_that_a_goaway_left_out_is_not_repeated_by_halves(start):
     """Of a body that is on its way some octets are gone: 503 or 502, and the client may retry."""
     proxy = start()

@@ -5,7 +5,7 @@ import time
 import pytest
 from harness.client import Closed, request_bytes
 from harness.frames import (
-    ACK, END_HEADERS, Code, Setting, Type, data, frame, head, headers, literal, ping,
+    ACK, END_HEADERS, Code, Setting, Type, data, frame, goaway, head, headers, literal, ping,
     settings, window_update)
 from harness.gateway import poll
 from harness.h2c import TIMEOUTS, shared_h2c, start
@@ -79,6 +79,17 @@ def test_silent_connection_is_found_dead_by_ping(start):
         assert connection.response().status in (502, 504)
     assert any(one.kind == Type.PING for one in proxy.upstream.sessions[0].seen)
     assert proxy.get("/public/later").body == b"new"
+
+
+def test_an_overdue_response_asks_whether_the_connection_lives(start):
+    proxy = start(upstream={"retries": 0, "timeouts": {"connect": "1s", "response": "700ms"}})
+    assert proxy.get("/public/warm").status == 200
+    proxy.upstream.answers_pings = False
+    proxy.upstream.script = lambda request, peer: None if peer.number == 1 else b"new"
+    assert proxy.get("/public/lost").status == 504
+    session = proxy.upstream.sessions[0]
+    poll(lambda: any(one.kind == Type.PING for one in session.seen), 2, "a PING")
+    poll(lambda: proxy.get("/public/later").body == b"new", 10, "a new connection")
 
 
 def test_slow_but_living_connection_is_kept(start):
@@ -266,14 +277,31 @@ GARBAGE = {
 }
 
 
-@pytest.mark.parametrize("name", ["HTTP/1.1", "zeros", "noise", "frame too large", "bad SETTINGS"])
-def test_upstream_that_does_not_speak_http_2_is_502(start, name):
+@pytest.mark.parametrize("octets", GARBAGE.values(), ids=GARBAGE)
+def test_upstream_that_does_not_speak_http_2_is_502(start, octets):
     proxy = start(upstream={"retries": 0})
-    proxy.upstream.opening = GARBAGE[name]
+    proxy.upstream.opening = octets
     started = time.monotonic()
     assert proxy.get("/public/x").status == 502
     assert time.monotonic() - started < 5
     assert proxy.gateway.running and proxy.upstream.connections <= 2
+
+
+@pytest.mark.parametrize("octets", [
+    settings() + goaway(0), settings() + goaway(0x7FFFFFFF), goaway(0),
+    settings() + goaway(0, Code.ENHANCE_YOUR_CALM),
+    settings({Setting.MAX_CONCURRENT_STREAMS: 0})],
+    ids=["GOAWAY 0", "GOAWAY 2^31-1", "GOAWAY alone", "GOAWAY with an error", "no streams"])
+def test_upstream_that_takes_no_streams_is_not_stormed(start, octets):
+    """A server that is going away, or allows nothing: refused in time, after few connections."""
+    proxy = start()
+    proxy.upstream.opening = octets
+    started = time.monotonic()
+    assert proxy.get("/public/x").status in (502, 503, 504)
+    assert time.monotonic() - started < 6
+    assert proxy.upstream.connections <= 5, proxy.upstream.connections
+    proxy.upstream.opening = None
+    poll(lambda: proxy.get("/public/x").status == 200, 8, "service by an upstream that is back")
 
 
 @pytest.mark.parametrize("octets", GARBAGE.values(), ids=GARBAGE)
