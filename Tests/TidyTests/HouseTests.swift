@@ -33,7 +33,7 @@ import Testing
     @Test("Foundation stays out of Sources")
     func foundation() { #expect(Repository.sources.flatMap(CodeRules.foundation) == []) }
 
-    @Test("unsafe stands only in Bytes, EventLoop and OpenSSL")
+    @Test("unsafe stands only in Bytes, EventLoop, OpenSSL and HTTP2")
     func unsafeCode() { #expect(Repository.sources.flatMap(CodeRules.unsafeCode) == []) }
 
     @Test("What crosses threads is checked, but where a reason is given")

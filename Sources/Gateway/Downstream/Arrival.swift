@@ -87,7 +87,7 @@ final class Arrival: ClientConnection {
     }
 
     private func handshake() {
-        // Handshakes cost a thousand times what a request costs: they take turns.
+        // A handshake costs as much as dozens of requests: they take turns.
         guard worker.handshakes.mayStep(self) else { return }
         switch transport.handshake() {
         case .waiting: break

@@ -1,7 +1,7 @@
 internal import EventLoop
 
-/// Lets handshakes take turns: a signature costs a thousand times what a request costs, and a storm
-/// of new clients must not keep those waiting who are there already.
+/// Lets handshakes take turns: one costs as much as dozens of requests, with RSA hundreds, and a
+/// storm of new clients must not keep those waiting who are there already.
 ///
 /// The first steps of each turn of the loop go ahead. When their time is spent, further ones wait
 /// in line and are resumed, first come, first served, in the turns that follow.

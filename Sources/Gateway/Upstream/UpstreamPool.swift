@@ -270,11 +270,19 @@ final class UpstreamPool {
         return nil
     }
 
+    /// Whether a connection that carries many will do. A WebSocket needs one of HTTP/1.1, which
+    /// ALPN can be asked for; an endpoint that knows nothing but HTTP/2 is asked as for anything
+    /// else, and says itself that it does not switch.
+    private func mayShare(_ endpoint: Endpoint, _ exchange: Exchange) -> Bool {
+        if endpoint.version == .http11 { return false }
+        return !exchange.needsHTTP1 || endpoint.target.transport == .h2c
+    }
+
     /// What is there already: a connection with room, or one that is being opened for many.
     private func reuse(
         _ endpoint: Endpoint, for exchange: Exchange, isFresh: Bool
     ) -> Acquisition? {
-        let wantsStreams = endpoint.version != .http11 && !exchange.needsHTTP1
+        let wantsStreams = mayShare(endpoint, exchange)
         if wantsStreams {
             if let connection = endpoint.multiplexed.first(where: { $0.hasRoom }), !isFresh {
                 worker.counters.upstreamReuses += 1
@@ -309,7 +317,7 @@ final class UpstreamPool {
                 tls: isSecure ? tls : nil, onlyHTTP1: exchange.needsHTTP1, pool: self,
                 worker: worker)
             // It may turn out to carry many, so others may wait for it too.
-            let isShared = endpoint.version != .http11 && !exchange.needsHTTP1
+            let isShared = mayShare(endpoint, exchange)
             if isShared { endpoint.sharedDials.append(dial) }
             join(dial, exchange)
             return true
