@@ -1,3 +1,4 @@
+import Configuration
 import EventLoop
 import HTTP2
 import OpenSSL
@@ -93,6 +94,24 @@ import Testing
         #expect(peer.waitForEnd(within: 3000) != .open)
     }
 
+    @Test("Handshakes wait in line, and those whose clients went do not hold the others up")
+    func crowd() throws {
+        let upstream = try ScriptedUpstream()
+        let gateway = try gateway(to: upstream)
+        var ends = try (0..<40).map { _ in
+            try TLSPeer(to: gateway.addresses[0], protocols: [.http11])
+        }
+        for end in ends { end.beginHandshake() }
+        ends.removeSubrange(10..<20)
+        for end in ends { #expect(end.shakeHands() == .complete) }
+        let last = try #require(ends.last)
+        last.send(get())
+        let connection = try upstream.accept()
+        _ = connection.readHead()
+        connection.send(ok("served"))
+        #expect(last.read(through: "served").status == 200)
+    }
+
     // MARK: Upstream
 
     /// A gateway to an upstream with TLS.
@@ -140,6 +159,46 @@ import Testing
                 connection.answer(try connection.nextRequest())
             }
             #expect(client.readMessage().status == 200)
+        }
+    }
+
+    @Test(
+        "What was opened under earlier rules serves what it has, and no more",
+        arguments: [ApplicationProtocol.http11, .http2])
+    func changedRules(_ version: ApplicationProtocol) throws {
+        let upstream = try ScriptedUpstream()
+        let gateway = try secureGateway(to: upstream)
+        let settings = try #require(gateway.configuration.upstreams[0].tls).settings
+        let context = try serverContext([version])
+        let client = try gateway.connect()
+        for round in 0..<2 {
+            client.send(get("/\(round)"))
+            let end = try TLSPeer(try upstream.acceptSocket(), context)
+            #expect(end.shakeHands() == .complete)
+            // An exchange is under way as the rules change.
+            if version == .http11 {
+                #expect(end.read(through: "\r\n\r\n").hasPrefix("GET /\(round) "))
+                gateway.tellAll(.clientTLS(upstream: 0, settings))
+                try waitForMessage(gateway)
+                end.send(ok("\(round)"))
+            } else {
+                let connection = HTTP2Peer(end, .server)
+                let stream = try connection.nextRequest()
+                gateway.tellAll(.clientTLS(upstream: 0, settings))
+                try waitForMessage(gateway)
+                connection.answer(stream, "\(round)")
+            }
+            #expect(client.readMessage().hasSuffix("\(round)"))
+            #expect(end.isEnded(within: 3000))
+        }
+    }
+
+    /// Waits until the worker has heard what it was told: it answers a client only later.
+    private func waitForMessage(_ gateway: RunningGateway) throws {
+        for _ in 0..<2 {
+            let probe = try gateway.connect()
+            probe.send("BAD\r\n\r\n")
+            #expect(probe.readHead().status == 400)
         }
     }
 

@@ -19,6 +19,8 @@ final class Dial: EventHandler {
     }
 
     let endpoint: Endpoint
+    /// The pool's generation as it began.
+    let generation: Int
     /// The exchanges that wait for it: one, or as many as fit on a connection with streams.
     var exchanges: [Exchange] = []
     /// Whether another may wait for it: as many as one of its kind took last time.
@@ -38,6 +40,7 @@ final class Dial: EventHandler {
         self.endpoint = endpoint
         self.pool = pool
         self.worker = worker
+        generation = pool.generation
         let socket = try Socket.connecting(to: endpoint.address)
         transport = Transport(socket, loop: worker.loop, isConnecting: true)
         if let tls {

@@ -22,6 +22,8 @@ final class HTTP1Upstream: EventHandler {
     static let maxFields = 256
 
     let endpoint: Endpoint
+    /// The pool's generation as it was opened.
+    let generation: Int
     private let pool: UpstreamPool
     private let worker: Worker
     let transport: Transport
@@ -39,9 +41,10 @@ final class HTTP1Upstream: EventHandler {
     private(set) var bodyTarget = BodyTarget.nowhere
 
     /// Takes over a connection that was opened; at rest until an exchange begins on it.
-    init(_ transport: Transport, pool: UpstreamPool, endpoint: Endpoint, worker: Worker) {
+    init(_ transport: Transport, for dial: Dial, pool: UpstreamPool, worker: Worker) {
         self.pool = pool
-        self.endpoint = endpoint
+        endpoint = dial.endpoint
+        generation = dial.generation
         self.worker = worker
         self.transport = transport
         transport.handOver(to: self)

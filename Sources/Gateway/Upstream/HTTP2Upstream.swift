@@ -19,6 +19,9 @@ final class HTTP2Upstream: HTTP2Connection {
     private static let connectionWindow = 16 << 20
     /// Silence, while something is owed, after which a PING is sent.
     private static let silenceMilliseconds: Int64 = 10_000
+    /// Silence behind an answered PING after which another is sent. gRPC servers take more than one
+    /// in five minutes without a message of theirs for an attack, and close.
+    private static let askAgainMilliseconds: Int64 = 310_000
     /// Silence after which a response that is overdue makes the connection doubtful.
     private static let doubtMilliseconds: Int64 = 100
     /// Time for its answer.
@@ -38,6 +41,8 @@ final class HTTP2Upstream: HTTP2Connection {
     private var openStreams = 0
     private var isRetired = false
     private var isPinging = false
+    /// Whether it was asked since the peer's last message.
+    private var hasAsked = false
     private var heardAt: Instant
     /// Streams with output for a client that leaves when all events of a read were told.
     private var touched: [HTTP2UpstreamStream] = []
@@ -125,7 +130,8 @@ final class HTTP2Upstream: HTTP2Connection {
 
     /// A response did not come in time: asks whether anybody is there.
     func doubt() {
-        if !isClosed, !isPinging, silence > HTTP2Upstream.doubtMilliseconds { ping() }
+        guard !isClosed, !isPinging, !hasAsked else { return }
+        if silence > HTTP2Upstream.doubtMilliseconds { ping() }
     }
 
     // MARK: Events
@@ -133,10 +139,12 @@ final class HTTP2Upstream: HTTP2Connection {
     override func handle(_ event: HTTP2Event, input: Span<UInt8>, arena: Span<UInt8>) {
         switch event {
         case .head(let handle, let range, let isEnd):
+            hasAsked = false
             stream(handle)?.receivedHead(arena.extracting(range), isEnd: isEnd)
         case .badHead(let handle, let error, _):
             stream(handle)?.fail(.invalid(error))
         case .data(let handle, let range):
+            hasAsked = false
             session.consumeConnection(range.count)
             stream(handle)?.received(input.extracting(range))
         case .trailers(let handle, let range):
@@ -192,7 +200,9 @@ final class HTTP2Upstream: HTTP2Connection {
         if let dial { return dial.fail(session.maxStreams == 0 ? .noSlot : .connectTimeout) }
         if isPinging { return close() }
         guard openStreams > 0 else { return isRetired ? close() : retire() }
-        let left = HTTP2Upstream.silenceMilliseconds &- silence
+        let allowed =
+            hasAsked ? HTTP2Upstream.askAgainMilliseconds : HTTP2Upstream.silenceMilliseconds
+        let left = allowed &- silence
         left > 0 ? transport.setDeadline(inMilliseconds: left) : ping()
     }
 
@@ -244,6 +254,7 @@ final class HTTP2Upstream: HTTP2Connection {
 
     private func ping() {
         isPinging = true
+        hasAsked = true
         session.ping()
         flushLater()
         transport.setDeadline(inMilliseconds: HTTP2Upstream.pingMilliseconds)
@@ -257,7 +268,7 @@ final class HTTP2Upstream: HTTP2Connection {
     /// From now on the peer owes something.
     private func watch() {
         guard !isPinging else { return }
-        if openStreams == 1, silence > HTTP2Upstream.silenceMilliseconds {
+        if openStreams == 1, !hasAsked, silence > HTTP2Upstream.silenceMilliseconds {
             // It rested long: it may be gone, and a stream would wait for nothing.
             return ping()
         }

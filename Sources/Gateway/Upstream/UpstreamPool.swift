@@ -30,6 +30,9 @@ final class UpstreamPool {
     private var turn = 0
     /// TLS towards this upstream; nil where it is not spoken.
     private var tls: TLSClientContext?
+    /// How often its rules changed. What was opened under earlier ones serves what it has, and no
+    /// more.
+    private(set) var generation = 0
 
     init(_ settings: UpstreamSettings, worker: Worker) {
         self.settings = settings
@@ -59,9 +62,10 @@ final class UpstreamPool {
     func update(_ settings: TLSClientContext.Settings) {
         guard let made = try? TLSClientContext(settings) else { return }
         tls = made
+        generation += 1
         for endpoint in endpoints {
             endpoint.resumption = nil
-            // What was opened under the old rules serves what it has, and no more.
+            endpoint.sharedDials.removeAll()
             closeIdle(at: endpoint)
             for connection in endpoint.multiplexed { connection.retire() }
         }
@@ -137,7 +141,7 @@ final class UpstreamPool {
     func opened(_ dial: Dial, _ transport: Transport) {
         var exchanges = take(dial, .http11)[...]
         let endpoint = dial.endpoint
-        let connection = HTTP1Upstream(transport, pool: self, endpoint: endpoint, worker: worker)
+        let connection = HTTP1Upstream(transport, for: dial, pool: self, worker: worker)
         endpoint.busyCount += 1
         if let first = exchanges.popFirst() {
             first.begin(on: .http1(connection))
@@ -155,6 +159,7 @@ final class UpstreamPool {
             dial.endpoint.busyCount += 1
             next.begin(on: .http2(connection.makeStream()))
         }
+        if dial.generation != generation { connection.retire() }
         settle(exchanges)
     }
 
@@ -188,10 +193,11 @@ final class UpstreamPool {
     func release(_ connection: HTTP1Upstream) {
         let endpoint = connection.endpoint
         endpoint.busyCount -= 1
-        if let waiter = nextWaiter() {
+        let isOutdated = connection.generation != generation || isGone(endpoint)
+        if !isOutdated, let waiter = nextWaiter() {
             endpoint.busyCount += 1
             waiter.begin(on: .http1(connection))
-        } else if isGone(endpoint) || settings.slots?.isWaitedFor == true {
+        } else if isOutdated || settings.slots?.isWaitedFor == true {
             connection.close()
         } else {
             endpoint.idle.append(connection)
