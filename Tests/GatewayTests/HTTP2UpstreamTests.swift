@@ -383,6 +383,27 @@ import Testing
         #expect(other.readMessage().status == 200)
     }
 
+    @Test("A stream that is quiet in both directions behind its response's head lives on")
+    func quietStream() throws {
+        let upstream = try ScriptedUpstream()
+        let gateway = try h2cGateway(to: upstream, more: #""timeouts":{"body":"100ms"}"#)
+        let client = try gateway.connectHTTP2()
+        let stream = try client.request("POST /s HTTP/1.1\r\nHost: a\r\n\r\n", isEnd: false)
+        client.write(stream, "a")
+        let connection = try upstream.acceptHTTP2()
+        let served = try connection.nextRequest()
+        connection.wait { connection[served].body == "a" }
+        connection.respond(served)
+        connection.write(served, "b")
+        client.wait { client[stream].body == "b" }
+        #expect(!client.wait(within: 600) { client[stream].code != nil })
+        client.write(stream, "c")
+        client.end(stream)
+        #expect(connection.readMessage(served).body == "ac")
+        connection.end(served)
+        #expect(client.readMessage(stream).isEnded)
+    }
+
     @Test("Streams on both sides: bodies move as both take them")
     func bothSides() throws {
         let upstream = try ScriptedUpstream()

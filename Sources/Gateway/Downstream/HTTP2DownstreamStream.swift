@@ -145,6 +145,8 @@ final class HTTP2DownstreamStream: EventHandler {
         // A stream whose turn does not come on a slow connection: that one's deadline counts.
         let waitsForTurn = buffered > 0 && !connection.transport.isFlushed
         if buffered < bufferedAtDeadline || waitsForTurn { return bodyProgressed() }
+        // Both sides may talk and be quiet as they like, as gRPC's do.
+        if buffered == 0, exchange?.isResponding == true { return }
         if let exchange { return exchange.downstreamDeadline() }
         if buffered > 0 { connection.reset(handle, .cancel) }
     }

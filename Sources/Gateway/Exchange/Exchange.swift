@@ -149,6 +149,12 @@ final class Exchange {
         return false
     }
 
+    /// Whether the response has begun: how long it may be silent is `timeouts.stream`'s affair.
+    var isResponding: Bool {
+        if case .responding = state { return true }
+        return false
+    }
+
     /// Whether body bytes have somewhere to go.
     var isUpstreamReady: Bool { upstream?.isReady ?? false }
 
@@ -287,7 +293,7 @@ final class Exchange {
         // What the upstream says it did not look at may be sent again, whatever it was.
         let wasUntouched = fault.isBeforeSending || (fault == .refused && !hasSentBody)
         upstreamFailed(
-            fault, endpoint: isStale || fault == .refused ? nil : stream.endpoint,
+            fault, endpoint: isStale ? nil : stream.endpoint,
             mayRepeat: isStale ? request.isIdempotent && !hasSentBody : wasUntouched,
             isFresh: isStale)
     }
