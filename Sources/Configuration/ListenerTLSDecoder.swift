@@ -27,6 +27,7 @@ struct ListenerTLSDecoder {
         let clientCA = files.material("clientCA", of: reader)
         let headers = headers(reader, mode)
         let version = reader.choice("minimumVersion")
+        if identities == nil, let clientCA { checkAlone(clientCA, reader) }
         guard let identities, let mode, let version, mode == .none || clientCA != nil else {
             return nil
         }
@@ -98,6 +99,16 @@ struct ListenerTLSDecoder {
             } else {
                 reader.diagnostics.error("\"tls\": \(error)", at: reader.offset)
             }
+        }
+    }
+
+    /// Judges the file of clients' issuers where no context can be made, since the certificates
+    /// have problems of their own.
+    private func checkAlone(_ clientCA: MaterialFile, _ reader: ObjectReader) {
+        do throws(TLSMaterialError) {
+            _ = try TLSClientContext(TLSClientContext.Settings(trust: clientCA.contents))
+        } catch {
+            reader.diagnostics.error("\"clientCA\": \(error)", at: clientCA.offset)
         }
     }
 
