@@ -69,6 +69,18 @@ import Testing
         #expect(String(decoding: written(facts), as: UTF8.self) == expected)
     }
 
+    @Test("A detail stands behind the reason, escaped and cut like any other text")
+    func detail() {
+        var facts = Facts()
+        facts.outcome.reason = .upstreamTLS
+        facts.outcome.detail = "certificate \"has\" expired\n" + String(repeating: "x", count: 300)
+        let text = String(decoding: written(facts), as: UTF8.self)
+        #expect(
+            text.contains(
+                #""reason":"upstream_tls","detail":"certificate \"has\" expired\nxx"#))
+        #expect(text.contains("x…\","))
+    }
+
     @Test("What is not known is left out")
     func nothing() {
         let expected =
@@ -192,6 +204,7 @@ import Testing
             subject: one,
             issuer: one, tokenID: one, upstream: one)
         facts.outcome.reason = .expired
+        facts.outcome.detail = "1"
         facts.outcome.upstreamStatus = 200
         facts.outcome.tries = 1
         let members = try Set(object(written(facts)).keys)
