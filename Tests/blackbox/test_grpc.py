@@ -67,6 +67,25 @@ def stage(tmp_path_factory):
     assert status == 0, gateway.output
 
 
+@pytest.fixture(scope="module", autouse=True)
+def silent(tmp_path_factory):
+    """A stream that rests while the module's other tests run."""
+    server = GrpcServer(options=[("grpc.http2.max_ping_strikes", 1)])
+    go_on = threading.Event()
+
+    def messages():
+        yield b"first"
+        go_on.wait(300)
+        yield b"second"
+
+    with Front(tmp_path_factory.mktemp("silent"), server) as caller:
+        answers = caller.call("stream_stream", "Chat", messages(), timeout=300)
+        assert next(answers) == b"first"
+        yield answers, time.monotonic(), go_on
+        go_on.set()
+        answers.cancel()
+
+
 class Caller:
     """A channel through the gateway, with a token unless told otherwise."""
 
@@ -112,6 +131,30 @@ class Caller:
             if kind.endswith("stream"):
                 list(answer)
         return caught.value
+
+
+class Front:
+    """A gateway of a test's own before servers of its own."""
+
+    def __init__(self, folder, *servers, **upstream):
+        standard.write_keys(folder)
+        self.folder = folder
+        self.servers = {"clear": servers[0]}
+        self.token = mint()
+        self.gateway = Gateway(folder, standard.small(
+            [server.endpoint for server in servers], {"path": "/clear.Echo/**"},
+            upstream=upstream))
+
+    def __enter__(self):
+        self.caller = Caller(self, "clear", "clear.Echo")
+        return self.caller
+
+    def __exit__(self, *_):
+        self.caller.channel.close()
+        status = self.gateway.stop()
+        for server in self.servers.values():
+            server.stop()
+        assert status == 0, self.gateway.output
 
 
 @pytest.fixture(params=STACKS)
@@ -401,68 +444,85 @@ def test_keepalive_pings_are_answered(stage, listener):
     assert set(states) <= {grpc.ChannelConnectivity.READY, grpc.ChannelConnectivity.IDLE}
 
 
-def test_keepalive_pings_of_a_server_are_answered(stage, tmp_path):
+def test_keepalive_pings_of_a_server_are_answered(tmp_path):
     """The gateway's side of the same: a server that pings must not be taken for a flood."""
     server = GrpcServer(options=[("grpc.keepalive_time_ms", 100),
                                  ("grpc.keepalive_timeout_ms", 2000),
                                  ("grpc.http2.max_pings_without_data", 0)])
-    standard.write_keys(tmp_path)
-    config = standard.small(server.endpoint, {"path": "/clear.Echo/**"})
-    gateway = Gateway(tmp_path, config)
-    caller = Caller(types.SimpleNamespace(gateway=gateway, servers={"clear": server},
-                                          token=stage.token), "clear", "clear.Echo")
-    answers = caller.call("unary_stream", "Early", b"done")
-    assert ("x-early", "yes") in answers.initial_metadata()
-    time.sleep(1.5)
-    server.released.set()
-    assert list(answers) == [b"done"]
-    caller.channel.close()
-    assert gateway.stop() == 0, gateway.output
-    server.stop()
+    with Front(tmp_path, server) as caller:
+        answers = caller.call("unary_stream", "Early", b"done")
+        assert ("x-early", "yes") in answers.initial_metadata()
+        time.sleep(1.5)
+        server.released.set()
+        assert list(answers) == [b"done"]
 
 
 @pytest.mark.parametrize("case", ["before", "after"])
-def test_a_server_that_dies_is_never_ok(stage, case, tmp_path):
+def test_a_server_that_dies_is_never_ok(case, tmp_path):
     """`before` the first message and `after` one."""
     server = GrpcServer()
-    standard.write_keys(tmp_path)
-    gateway = Gateway(tmp_path, standard.small(server.endpoint, {"path": "/clear.Echo/**"}))
-    caller = Caller(types.SimpleNamespace(gateway=gateway, servers={"clear": server},
-                                          token=stage.token), "clear", "clear.Echo")
     stop = threading.Event()
-    if case == "before":
-        answers = caller.call("unary_stream", "Hang", b"")
-    else:
-        answers = caller.call("stream_stream", "HangStream", endless(stop))
-        assert next(answers)
-    server.call()
-    server.stop()
-    stop.set()
-    with pytest.raises(grpc.RpcError) as caught:
-        next(answers)
-    assert caught.value.code() in (Code.UNAVAILABLE, Code.CANCELLED, Code.INTERNAL, Code.UNKNOWN)
-    assert caller.refused().code() == Code.UNAVAILABLE
-    caller.channel.close()
-    assert gateway.stop() == 0, gateway.output
+    with Front(tmp_path, server) as caller:
+        if case == "before":
+            answers = caller.call("unary_stream", "Hang", b"")
+        else:
+            answers = caller.call("stream_stream", "HangStream", endless(stop))
+            assert next(answers)
+        server.call()
+        server.stop()
+        stop.set()
+        with pytest.raises(grpc.RpcError) as caught:
+            next(answers)
+        assert caught.value.code() in (Code.UNAVAILABLE, Code.CANCELLED, Code.INTERNAL,
+                                       Code.UNKNOWN)
+        assert caller.refused().code() == Code.UNAVAILABLE
 
 
-def test_drain_lets_calls_finish(stage, tmp_path):
+def test_drain_lets_calls_finish(tmp_path):
     """SIGTERM: a call under way goes on to its end, and the process ends after it."""
     server = GrpcServer()
-    standard.write_keys(tmp_path)
-    gateway = Gateway(tmp_path, standard.small(server.endpoint, {"path": "/clear.Echo/**"}))
-    caller = Caller(types.SimpleNamespace(gateway=gateway, servers={"clear": server},
-                                          token=stage.token), "clear", "clear.Echo")
-    answers = caller.call("unary_stream", "Early", b"done")
-    assert ("x-early", "yes") in answers.initial_metadata()
-    gateway.process.terminate()
-    time.sleep(0.3)
-    assert gateway.running
-    server.released.set()
-    assert list(answers) == [b"done"]
-    assert gateway.process.wait(10) == 0, gateway.output
-    caller.channel.close()
-    server.stop()
+    with Front(tmp_path, server) as caller:
+        gateway = caller.stage.gateway
+        answers = caller.call("unary_stream", "Early", b"done")
+        assert ("x-early", "yes") in answers.initial_metadata()
+        gateway.process.terminate()
+        time.sleep(0.3)
+        assert gateway.running
+        server.released.set()
+        assert list(answers) == [b"done"]
+        assert gateway.process.wait(10) == 0, gateway.output
+
+
+@pytest.mark.parametrize("streams", [1, 3])
+def test_a_server_that_takes_few_streams_gets_no_more(tmp_path, streams):
+    """The rest of 60 calls waits or goes over other connections; none fails."""
+    server = GrpcServer(options=[("grpc.max_concurrent_streams", streams)])
+    with Front(tmp_path, server) as caller:
+        method = caller.channel.unary_unary("/clear.Echo/Unary")
+        metadata = [("authorization", f"Bearer {caller.stage.token}")]
+        waiting = [method.future(b"%d" % number, metadata=metadata, timeout=20)
+                   for number in range(60)]
+        assert [future.result() for future in waiting] == [b"%d" % n for n in range(60)]
+
+
+def resident(gateway):
+    with open(f"/proc/{gateway.process.pid}/status") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("VmRSS")) * 1024
+
+
+def test_a_client_that_does_not_read_holds_the_server_back(tmp_path):
+    """400 MB are offered; the gateway keeps no more of them than windows allow."""
+    server = GrpcServer()
+    with Front(tmp_path, server) as caller:
+        caller.unary("Unary")
+        before = resident(caller.stage.gateway)
+        answers = caller.call("unary_stream", "Generate", json.dumps([400, 1_000_000]).encode())
+        assert len(next(answers)) == 1_000_004
+        time.sleep(0.7)
+        assert resident(caller.stage.gateway) - before < 24 * MIB
+        assert caller.unary("Unary", b"other") == b"other", "other calls go on"
+        answers.cancel()
+        assert server.calls[1].ended.wait(5)
 
 
 # Refusals.
@@ -607,3 +667,14 @@ def test_the_access_log_has_a_line_for_each_call(clear):
     assert {line["path"] for line in lines} == {"/clear.Echo/Unary"}
     assert [line["status"] for line in lines[:3]] == [200] * 3
     assert lines[3]["reason"] == "no_token"
+
+
+# Last, since it began with the first.
+def test_a_stream_may_be_silent(silent):
+    """gRPC servers close connections of peers that ask too often whether they are there: one
+    PING in five minutes is fine while nothing is sent, and two strikes are forgiven. This server
+    forgives one."""
+    answers, started, go_on = silent
+    time.sleep(max(0, started + 45 - time.monotonic()))
+    go_on.set()
+    assert next(answers) == b"second"
