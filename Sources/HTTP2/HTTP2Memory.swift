@@ -4,12 +4,18 @@ internal import CNghttp2
 ///
 /// nghttp2 asks for a dozen small blocks a stream, and a connection's streams come and go by the
 /// dozen: more than the C library's own cache holds. Blocks are kept for the next stream here,
-/// whichever session it is of (measured: 8 % of a session's time). And a session writes only the
-/// first part of the 16 KiB in which it lays frames out, which `SessionUnits` makes use of.
+/// whichever session it is of (measured: 8 % of a session's time). A session writes only the first
+/// part of the 16 KiB in which it lays frames out, which `SessionUnits` makes use of. And of the
+/// sessions without a stream, the few that were busy last keep what they will need again.
 @safe
 package final class HTTP2Memory {
     /// Owned; each callback has it to itself.
-    fileprivate let pool: UnsafeMutablePointer<MemoryPool>
+    private let pool: UnsafeMutablePointer<MemoryPool>
+    /// Sessions that have come to rest and keep their memory; each leaves in its `deinit`.
+    private var resting = unsafe [Unmanaged<HTTP2Session>?](repeating: nil, count: maxResting)
+    private var nextPlace = 0
+
+    private static let maxResting = 16
 
     /// Memory without a block yet.
     package init() {
@@ -33,6 +39,21 @@ package final class HTTP2Memory {
         // nghttp2 copies it.
         return unsafe body(&description)
     }
+
+    /// Gives a place to a session that came to rest, and takes the memory of the one that had it
+    /// longest. Returns the place.
+    func rest(_ session: HTTP2Session) -> Int {
+        let place = nextPlace
+        nextPlace = (place + 1) % HTTP2Memory.maxResting
+        if let other = unsafe resting[place] {
+            unsafe other._withUnsafeGuaranteedRef { $0.giveMemoryBack() }
+        }
+        unsafe resting[place] = unsafe Unmanaged.passUnretained(session)
+        return place
+    }
+
+    /// Forgets the session of a place, which is about to go.
+    func leave(_ place: Int) { unsafe resting[place] = nil }
 
     private static let malloc: nghttp2_malloc = { size, user in
         unsafe pool(user).pointee.allocate(size)

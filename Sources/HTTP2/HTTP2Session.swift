@@ -75,6 +75,8 @@ package final class HTTP2Session {
     }
 
     deinit {
+        let place = unsafe state.pointee.facts.restingPlace
+        if place >= 0 { memory.leave(place) }
         unsafe state.deinitialize(count: 1)
         unsafe state.deallocate()
     }
@@ -125,7 +127,7 @@ package final class HTTP2Session {
     /// The next event of `receive` or of output, in order.
     package func nextEvent() -> HTTP2Event? {
         guard let event = unsafe state.pointee.events.removeFirst() else {
-            release()
+            rest()
             return nil
         }
         if case .closed(let handle, _) = event {
@@ -140,7 +142,6 @@ package final class HTTP2Session {
         unsafe state.pointee.facts.isArenaInUse = true
         unsafe state.pointee.composer.arena.withBytes { body($0) }
         unsafe state.pointee.facts.isArenaInUse = false
-        if unsafe state.pointee.events.isEmpty { release() }
     }
 
     /// Whether a frame, a header block or the preface has begun and not ended.
@@ -200,9 +201,22 @@ package final class HTTP2Session {
         return false
     }
 
-    /// Gives memory back where no stream is open and all was told.
-    private func release() {
-        if unsafe state.pointee.streams.count > 0 || state.pointee.facts.isArenaInUse { return }
+    /// Comes to rest where no stream is open and all was told.
+    private func rest() {
+        if unsafe state.pointee.facts.restingPlace >= 0 || state.pointee.streams.count > 0 {
+            return
+        }
+        let place = memory.rest(self)
+        unsafe state.pointee.facts.restingPlace = place
+    }
+
+    /// The session's place of rest is another's now: where it is at rest still, an idle connection
+    /// costs its record only.
+    func giveMemoryBack() {
+        unsafe state.pointee.facts.restingPlace = -1
+        guard unsafe state.pointee.events.isEmpty, unsafe state.pointee.streams.count == 0,
+            unsafe !state.pointee.facts.isArenaInUse
+        else { return }
         unsafe state.pointee.streams.release()
         unsafe state.pointee.composer.release()
         unsafe state.pointee.events.release()

@@ -17,6 +17,9 @@ struct SessionState: ~Copyable {
         var isSpent = false
         /// `withArena` runs: the arena stays as and where it is.
         var isArenaInUse = false
+        /// The place that the session was given when it came to rest, or -1. It keeps it when it is
+        /// busy again.
+        var restingPlace = -1
         /// Resets charged as their cause was read, and not yet seen sent.
         var chargedResets = 0
         /// Resets that we asked for and that are not yet sent.

@@ -42,7 +42,9 @@ struct StreamRecord: ~Copyable {
 /// small buffers, are used again.
 @safe
 struct StreamTable: ~Copyable {
-    static let keptCapacity = 65536
+    /// Buffer memory that a free slot keeps: that of small messages. Sessions at rest may keep it
+    /// for each of their slots.
+    static let keptCapacity = 4096
     /// No slot.
     static let none: Int32 = -1
     private static let firstCapacity = 4

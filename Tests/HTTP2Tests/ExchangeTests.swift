@@ -45,10 +45,10 @@ import Testing
                 "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 400000\r\n\r\n", isEnd: false))
         pair.client.session.write(stream, body.span)
         pair.client.session.end(stream)
-        pair.server.onHead = { stream, _ in
-            pair.server.session.respond(stream, "HTTP/1.1 200 OK\r\n\r\n", isEnd: false)
-            pair.server.session.write(stream, body.span)
-            pair.server.session.end(stream)
+        pair.server.onHead = { [unowned server = pair.server] stream, _ in
+            server.session.respond(stream, "HTTP/1.1 200 OK\r\n\r\n", isEnd: false)
+            server.session.write(stream, body.span)
+            server.session.end(stream)
         }
         pair.run()
         #expect(pair.server.body(1) == body)

@@ -1,3 +1,4 @@
+import Bytes
 import Testing
 
 @testable import HTTP2
@@ -127,5 +128,41 @@ private struct NoMemory: Error {}
             #expect(areApart)
             for index in unsafe records.indices { unsafe units.giveBack(records[index]) }
         }
+    }
+
+    @Test("Of the sessions without a stream, the few that were busy last keep their memory")
+    func rest() {
+        let memory = HTTP2Memory()
+        var peers: [(client: Peer, server: Peer)] = []
+        for _ in 0..<40 {
+            let client = Peer(.client, memory: memory)
+            let server = Peer(.server, memory: memory)
+            peers.append((client, server))
+            exchange(client, server)
+        }
+        #expect(peers.filter { keepsMemory($0.client) || keepsMemory($0.server) }.count <= 16)
+        // It is theirs again when they need it, and the memory of one that goes is not missed.
+        exchange(peers[0].client, peers[0].server)
+        #expect(keepsMemory(peers[0].client) && keepsMemory(peers[0].server))
+        peers.removeLast(20)
+        for (client, server) in peers { exchange(client, server) }
+    }
+
+    private func exchange(_ client: Peer, _ server: Peer) {
+        let head = Array("GET / HTTP/1.1\r\nhost: a\r\n\r\n".utf8)
+        #expect(client.session.request(head.span, isSecure: false, isEnd: true) != nil)
+        server.onHead = { [unowned server] stream, _ in
+            let head = Array("HTTP/1.1 204 \r\n\r\n".utf8)
+            server.session.respond(stream, head.span, isEnd: true)
+        }
+        for _ in 0..<3 {
+            server.receive(client.output())
+            client.receive(server.output())
+        }
+        #expect(client.session.openStreams == 0 && server.session.openStreams == 0)
+    }
+
+    private func keepsMemory(_ peer: Peer) -> Bool {
+        unsafe peer.session.state.pointee.composer.arena.capacity > 0
     }
 }

@@ -79,7 +79,7 @@ import Testing
             }
             _ = peer.output()
         }
-        peer.onHead = { stream, head in
+        peer.onHead = { [unowned peer] stream, head in
             #expect(head.hasSuffix("\r\n\r\n"))
             #expect(head.utf8.allSatisfy { $0 != 0 })
             if !isServer { return }

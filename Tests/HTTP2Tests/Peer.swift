@@ -31,12 +31,14 @@ final class Peer {
 
     init(
         _ role: HTTP2Session.Role, streams: Int = 100, window: Int = 65535,
-        connectionWindow: Int = 1 << 20, headBytes: Int = 16384, fields: Int = 100
+        connectionWindow: Int = 1 << 20, headBytes: Int = 16384, fields: Int = 100,
+        memory: HTTP2Memory = HTTP2Memory()
     ) {
         session = HTTP2Session(
             HTTP2Session.Settings(
                 role: role, maxConcurrentStreams: streams, streamWindow: window,
-                connectionWindow: connectionWindow, maxHeadBytes: headBytes, maxFields: fields))
+                connectionWindow: connectionWindow, maxHeadBytes: headBytes, maxFields: fields),
+            memory: memory)
     }
 
     /// Gives input and notes the events it makes.
