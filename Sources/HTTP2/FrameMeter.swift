@@ -62,6 +62,8 @@ struct FrameMeter {
     private var updates: TokenBucket
     /// Whether the frame that ended reading was longer than a frame may be.
     private(set) var isOversized = false
+    /// Whether a GOAWAY came: nghttp2 starts no stream after it.
+    private(set) var hasGoAway = false
     private var lastRefill: Int64?
     private var highestStream: UInt32 = 0
     private var isInBlock = false
@@ -197,6 +199,9 @@ struct FrameMeter {
         case 0x3: return resets.take()
         case 0x4: return frame.has(FrameMeter.acknowledgement) || control.take()
         case 0x6: return judgePing()
+        case 0x7:
+            hasGoAway = true
+            return control.take()
         case 0x8: return updates.take()
         case 0x9: return judgeContinuation()
         default: return control.take()

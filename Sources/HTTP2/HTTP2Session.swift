@@ -113,6 +113,9 @@ package final class HTTP2Session {
             let isOversized = unsafe state.pointee.meter.isOversized
             return terminate(isOversized ? .frameSizeError : .enhanceYourCalm)
         }
+        // A server that leaves in two steps still takes the streams that were asked for before it
+        // could say so (RFC 9113, section 6.8); nghttp2 would not start them after its GOAWAY.
+        if unsafe state.pointee.meter.hasGoAway { drainControl() }
         let read = unsafe input.withUnsafeBufferPointer { bytes in
             unsafe state.pointee.facts.inputBase = UInt(bitPattern: bytes.baseAddress)
             return unsafe nghttp2_session_mem_recv(session, bytes.baseAddress, bytes.count)

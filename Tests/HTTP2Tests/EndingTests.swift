@@ -134,14 +134,21 @@ import Testing
         #expect(!pair.server.receive([]))
     }
 
-    @Test func aRequestThatHadNotLeftBeforeGoAwayWasRefused() throws {
+    @Test(arguments: [(last: UInt32.max, isRefused: false), (3, false), (1, true)])
+    func aRequestThatHadNotLeftIsJudgedByTheGoAwaysLastStream(
+        last: UInt32, isRefused: Bool
+    ) throws {
         let client = Peer.client()
         _ = client.output()
-        _ = client.session.request(request, isEnd: true)
-        client.receive(RawFrame(.goAway, 0, 0, octets(.max) + octets(0)))
-        #expect(client.frames().filter { $0.kind == .headers } == [])
-        #expect(client.seen.last == .closed(3, .refusedStream))
-        #expect(client.session.openStreams == 1)
+        let stream = try #require(client.session.request(request, isEnd: false))
+        client.session.write(stream, "body")
+        client.receive(RawFrame(.goAway, 0, 0, octets(last) + octets(0)))
+        #expect(client.seen.contains(.closed(3, .refusedStream)) == isRefused)
+        #expect(client.session.openStreams == (isRefused ? 1 : 2))
+        let sent = client.frames().map(\.kind)
+        #expect(sent.first == .headers)
+        #expect(sent.contains(.data) == !isRefused)
+        #expect(client.session.request(request, isEnd: true) == nil)
     }
 
     @Test func streamsAboveTheLastOfAGoAwayAreRefused() throws {
