@@ -9,7 +9,7 @@ import uuid
 import grpc
 import pytest
 from harness import standard
-from harness.gateway import Gateway, free_port
+from harness.gateway import Gateway, free_port, poll
 from harness.grpc_server import UNLIMITED, GrpcServer, sum_of
 from harness.protocol_client import Client
 from harness.protocol_upstream import ProtocolUpstream
@@ -491,6 +491,55 @@ def test_drain_lets_calls_finish(tmp_path):
         server.released.set()
         assert list(answers) == [b"done"]
         assert gateway.process.wait(10) == 0, gateway.output
+
+
+def calls_during(caller, seconds):
+    """Unary calls and short streams from some threads; what failed."""
+    end, failed, done = time.monotonic() + seconds, [], []
+
+    def run(name):
+        number = 0
+        while time.monotonic() < end:
+            number += 1
+            message = b"%d:%d" % (name, number)
+            try:
+                assert caller.unary("Unary", message) == message
+                assert list(caller.call("stream_stream", "Chat", iter([message] * 3))) == [
+                    message] * 3
+                done.append(message)
+            except (grpc.RpcError, AssertionError) as error:
+                failed.append(error)
+
+    threads = [threading.Thread(target=run, args=(name,)) for name in range(8)]
+    for thread in threads:
+        thread.start()
+    return threads, failed, done
+
+
+def test_servers_that_limit_the_age_of_connections_fail_no_call(tmp_path):
+    """They say GOAWAY each 300 ms, as servers behind load balancers are told to."""
+    server = GrpcServer(options=[("grpc.max_connection_age_ms", 300),
+                                 ("grpc.max_connection_age_grace_ms", 5000)])
+    with Front(tmp_path, server) as caller:
+        threads, failed, done = calls_during(caller, 3)
+        for thread in threads:
+            thread.join(20)
+        assert failed == [] and len(done) > 50
+        assert len({seen.peer for seen in server.calls}) > 3, "no connection was ever replaced"
+
+
+def test_a_server_that_stops_with_grace_fails_no_call(tmp_path):
+    """One of two leaves; its calls finish and new ones go to the other."""
+    leaving, staying = GrpcServer(), GrpcServer()
+    with Front(tmp_path, leaving, staying) as caller:
+        threads, failed, done = calls_during(caller, 2.5)
+        poll(lambda: len(leaving.calls) > 20 and len(staying.calls) > 20, what="calls on both")
+        assert leaving.server.stop(10).wait(10)
+        before = len(staying.calls)
+        for thread in threads:
+            thread.join(20)
+        assert failed == [] and len(staying.calls) > before
+    staying.stop()
 
 
 @pytest.mark.parametrize("streams", [1, 3])
