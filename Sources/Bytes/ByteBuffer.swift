@@ -142,13 +142,29 @@ public struct ByteBuffer: ~Copyable {
     /// caller has judged.
     package mutating func appendFieldLine(_ name: Span<UInt8>, _ value: Span<UInt8>) {
         // Both sizes are of memory that exists, so their sum is far from overflow.
-        reserve(name.count &+ value.count &+ 4)
-        unsafe name.withUnsafeBytes { unsafe append($0) }
-        append(byte: UInt8(ascii: ":"))
-        append(byte: UInt8(ascii: " "))
-        unsafe value.withUnsafeBytes { unsafe append($0) }
-        append(byte: UInt8(ascii: "\r"))
-        append(byte: UInt8(ascii: "\n"))
+        let added = name.count &+ value.count &+ 4
+        reserve(added)
+        // `reserve` left room for all that is written from here on.
+        var target = unsafe base.unsafelyUnwrapped + end
+        unsafe target = unsafe copy(name, to: target)
+        unsafe target.storeBytes(of: 0x3a, as: UInt8.self)
+        unsafe target.storeBytes(of: 0x20, toByteOffset: 1, as: UInt8.self)
+        unsafe target = unsafe copy(value, to: target + 2)
+        unsafe target.storeBytes(of: 0x0d, as: UInt8.self)
+        unsafe target.storeBytes(of: 0x0a, toByteOffset: 1, as: UInt8.self)
+        end &+= added
+    }
+
+    /// Copies a run to where there is room for it. Returns the place behind it.
+    @inline(always)
+    private func copy(
+        _ bytes: Span<UInt8>, to target: UnsafeMutableRawPointer
+    ) -> UnsafeMutableRawPointer {
+        unsafe bytes.withUnsafeBytes { source in
+            guard let from = source.baseAddress else { return unsafe target }
+            unsafe copyBytes(target, from, source.count)
+            return unsafe target + source.count
+        }
     }
 
     /// Drops bytes from the front. The memory goes back once nothing is left, unless it is kept.

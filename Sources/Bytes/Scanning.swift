@@ -19,6 +19,15 @@ extension Span where Element == UInt8 {
                 i &+= 8
             }
             if i >= count { return count }
+            if i &+ 8 > count, start &+ 8 <= count {
+                // The last eight bytes, of which those before `i` were seen already.
+                let word = unsafe bytes.unsafeLoadUnaligned(
+                    fromByteOffset: count &- 8, as: UInt64.self)
+                let others = ~lettersAndHyphens(word) & 0x8080_8080_8080_8080
+                let unseen = others &>> UInt64((i &+ 8 &- count) &<< 3)
+                if unseen == 0 { return count }
+                i &+= unseen.trailingZeroBitCount &>> 3
+            }
             if !ASCII.isTokenCharacter(unsafe self[unchecked: i]) { return i }
             i &+= 1
         }
