@@ -187,6 +187,8 @@ def run(options, folder):
     upstream, issuer, table = StreamingUpstream(), Issuer(), Table()
     if not options.only_tls:
         measure_plain(options, folder, upstream, issuer, table)
+    if options.tls_connections == 0:
+        return table.missed
     count = affordable_connections(options.tls_connections)
     memory_tls.measure(options.binary, folder, upstream, issuer, table, count)
     return table.missed
@@ -230,7 +232,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--binary", required=True, help="the bearward executable")
     parser.add_argument("--connections", type=int, default=10000)
-    parser.add_argument("--tls-connections", type=int, default=2000)
+    parser.add_argument("--tls-connections", type=int, default=2000, help="0 leaves them out")
     parser.add_argument("--only-tls", action="store_true", help="only the TLS connections")
     parser.add_argument("--body", type=int, default=2048, help="MiB to stream each way")
     parser.add_argument("--pauses", type=int, default=40, help="sips of the slow reader")
