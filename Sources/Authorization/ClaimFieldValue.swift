@@ -54,7 +54,8 @@ package enum ClaimFieldValue {
 
     private static func writeScalar(_ claim: JSONValue, to buffer: inout ByteBuffer) -> Bool {
         switch claim.kind {
-        case .string(let text): writeText(text.utf8Span.span, to: &buffer)
+        case .string(let text):
+            appendText(text.utf8Span.span, escapesCommas: true, to: &buffer)
         // Kept as written; 4,096 digits are possible and harmless.
         case .number(let number): buffer.append(number.text)
         case .bool(let value): buffer.append(value ? "true" : "false")
@@ -63,7 +64,11 @@ package enum ClaimFieldValue {
         return true
     }
 
-    private static func writeText(_ text: Span<UInt8>, to buffer: inout ByteBuffer) {
+    /// Appends text that somebody else chose: visible ASCII and inner spaces as they are, `%` and
+    /// all else as `%XX`. `escapesCommas`: commas too, where they separate elements.
+    package static func appendText(
+        _ text: Span<UInt8>, escapesCommas: Bool, to buffer: inout ByteBuffer
+    ) {
         var inner = 0..<text.count
         while !inner.isEmpty, text[inner.lowerBound] == 0x20 { inner.removeFirst() }
         while !inner.isEmpty, text[inner.upperBound &- 1] == 0x20 { inner.removeLast() }
@@ -71,7 +76,7 @@ package enum ClaimFieldValue {
             let byte = text[i]
             let isPlain =
                 (ASCII.isVisible(byte) || byte == 0x20) && byte != UInt8(ascii: "%")
-                && byte != UInt8(ascii: ",")
+                && !(escapesCommas && byte == UInt8(ascii: ","))
             if isPlain, inner.contains(i) {
                 buffer.append(byte: byte)
             } else {

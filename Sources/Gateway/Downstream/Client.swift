@@ -1,3 +1,4 @@
+internal import Authorization
 internal import Bytes
 internal import Configuration
 internal import EventLoop
@@ -43,7 +44,10 @@ final class Client {
         isSecure = true
         guard let certificate = session.peerCertificate else { return }
         if let field = listener.subjectField {
-            append(field, Client.fieldValue(certificate.subject))
+            var value = ByteBuffer()
+            ClaimFieldValue.appendText(
+                certificate.subject.span, escapesCommas: false, to: &value)
+            append(field, value.withBytes { [UInt8](copying: $0) })
         }
         if let field = listener.thumbprintField {
             // `x5t#S256` of RFC 7515, section 4.1.8, as RFC 8705 compares it.
@@ -53,22 +57,5 @@ final class Client {
 
     private func append(_ field: [UInt8], _ value: [UInt8]) {
         certificateLines += field + value + Array("\r\n".utf8)
-    }
-
-    /// Visible ASCII and single spaces as they are, `%` and all else as `%XX`: a certificate's
-    /// subject is text that its owner chose.
-    private static func fieldValue(_ text: [UInt8]) -> [UInt8] {
-        let digits = Array("0123456789ABCDEF".utf8)
-        var value: [UInt8] = []
-        for (index, byte) in text.enumerated() {
-            let isOuter = index == 0 || index == text.count - 1
-            let isPlain = ASCII.isVisible(byte) || (byte == UInt8(ascii: " ") && !isOuter)
-            if isPlain, byte != UInt8(ascii: "%") {
-                value.append(byte)
-            } else {
-                value += [UInt8(ascii: "%"), digits[Int(byte >> 4)], digits[Int(byte & 15)]]
-            }
-        }
-        return value
     }
 }

@@ -31,7 +31,7 @@ final class HTTP2Downstream: HTTP2Connection, ClientConnection {
     let client: Client
     var index = 0
 
-    private var streams: [HTTP2DownstreamStream?] = []
+    private var streams = StreamsBySlot<HTTP2DownstreamStream>()
     private var openStreams = 0
     private var hasBegun = false
     private var isDraining = false
@@ -70,11 +70,11 @@ final class HTTP2Downstream: HTTP2Connection, ClientConnection {
             open(handle, isEnd: isEnd).refuse(.message(error))
         case .data(let handle, let range):
             session.consumeConnection(range.count)
-            stream(handle)?.received(input.extracting(range))
+            streams[handle]?.received(input.extracting(range))
         case .trailers(let handle, let range):
-            stream(handle)?.receivedTrailers(arena.extracting(range))
-        case .end(let handle): stream(handle)?.receivedEnd()
-        case .writable(let handle): stream(handle)?.tookBytes()
+            streams[handle]?.receivedTrailers(arena.extracting(range))
+        case .end(let handle): streams[handle]?.receivedEnd()
+        case .writable(let handle): streams[handle]?.tookBytes()
         case .closed(let handle, _): closed(handle)
         case .pong: if isDraining { shutDown() }
         case .goAway, .settings: break
@@ -93,8 +93,7 @@ final class HTTP2Downstream: HTTP2Connection, ClientConnection {
     }
 
     override func ended() {
-        for stream in streams { stream?.closed() }
-        streams.removeAll()
+        for stream in streams.takeAll() { stream.closed() }
         answered.removeAll()
     }
 
@@ -139,20 +138,15 @@ final class HTTP2Downstream: HTTP2Connection, ClientConnection {
 
     private func open(_ handle: HTTP2StreamHandle, isEnd: Bool) -> HTTP2DownstreamStream {
         let stream = HTTP2DownstreamStream(self, handle, isReceiving: !isEnd)
-        while streams.count <= handle.slot { streams.append(nil) }
-        streams[handle.slot] = stream
+        streams[handle] = stream
         openStreams += 1
         hasBegun = true
         return stream
     }
 
-    private func stream(_ handle: HTTP2StreamHandle) -> HTTP2DownstreamStream? {
-        handle.slot < streams.count ? streams[handle.slot] : nil
-    }
-
     private func closed(_ handle: HTTP2StreamHandle) {
-        guard let stream = stream(handle) else { return }
-        streams[handle.slot] = nil
+        guard let stream = streams[handle] else { return }
+        streams[handle] = nil
         openStreams -= 1
         stream.closed()
         if isShutDown, openStreams == 0 { closeAfterFlush() }

@@ -83,15 +83,20 @@ class HTTP2Connection: EventHandler {
     func take(_ bytes: Span<UInt8>) {
         let goesOn = session.receive(
             bytes, nowMilliseconds: worker.loop.now.nanoseconds / 1_000_000)
-        session.withArena { arena in
-            while !isClosed, let event = session.nextEvent() {
-                handle(event, input: bytes, arena: arena)
-            }
-        }
+        tellEvents(of: bytes)
         if isClosed { return }
         if !goesOn { endsWhenFlushed = true }
         received()
         flushLater()
+    }
+
+    /// Tells what a read, or sending, brought about. Any of it may close the connection.
+    private func tellEvents(of input: Span<UInt8>) {
+        session.withArena { arena in
+            while !isClosed, let event = session.nextEvent() {
+                handle(event, input: input, arena: arena)
+            }
+        }
     }
 
     func pump() {
@@ -151,11 +156,7 @@ class HTTP2Connection: EventHandler {
             if isEmpty { break }
             hasMoved = true
         }
-        session.withArena { arena in
-            while !isClosed, let event = session.nextEvent() {
-                handle(event, input: Span(), arena: arena)
-            }
-        }
+        tellEvents(of: Span())
         if isClosed { return }
         // What cannot be written to may still have said something, which is read first.
         if transport.isBroken { return transport.resumeLater() }

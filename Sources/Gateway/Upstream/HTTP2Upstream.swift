@@ -37,7 +37,8 @@ final class HTTP2Upstream: HTTP2Connection {
     private var dial: Dial?
     /// Whether the pool counts it, and no longer the dial's place.
     private var isOpened = false
-    private var streams: [HTTP2UpstreamStream?] = []
+    private var streams = StreamsBySlot<HTTP2UpstreamStream>()
+    /// Places given out: streams, and exchanges about to begin on one.
     private var openStreams = 0
     private var isRetired = false
     private var isPinging = false
@@ -101,8 +102,7 @@ final class HTTP2Upstream: HTTP2Connection {
         guard !isClosed,
             let handle = session.request(head, isSecure: isSecure, isEnd: isEnd)
         else { return nil }
-        while streams.count <= handle.slot { streams.append(nil) }
-        streams[handle.slot] = stream
+        streams[handle] = stream
         watch()
         flushLater()
         return handle
@@ -140,19 +140,20 @@ final class HTTP2Upstream: HTTP2Connection {
         switch event {
         case .head(let handle, let range, let isEnd):
             hasAsked = false
-            stream(handle)?.receivedHead(arena.extracting(range), isEnd: isEnd)
+            streams[handle]?.receivedHead(arena.extracting(range), isEnd: isEnd)
         case .badHead(let handle, let error, _):
-            stream(handle)?.fail(.invalid(error))
+            streams[handle]?.fail(.invalid(error))
         case .data(let handle, let range):
             hasAsked = false
             session.consumeConnection(range.count)
-            stream(handle)?.received(input.extracting(range))
+            streams[handle]?.received(input.extracting(range))
         case .trailers(let handle, let range):
-            stream(handle)?.receivedTrailers(arena.extracting(range))
-        case .end(let handle): stream(handle)?.receivedEnd()
-        case .writable(let handle): stream(handle)?.tookBytes()
+            streams[handle]?.receivedTrailers(arena.extracting(range))
+        case .end(let handle): streams[handle]?.receivedEnd()
+        case .writable(let handle): streams[handle]?.tookBytes()
         case .closed(let handle, let code): closed(handle, code)
-        case .goAway: goAway()
+        // No more streams are taken. Those above the last it looked at are refused.
+        case .goAway: retire()
         case .settings: settled()
         case .pong: break
         }
@@ -179,11 +180,8 @@ final class HTTP2Upstream: HTTP2Connection {
             return dial.fail(UpstreamFault(endOf: transport))
         }
         pool.retired(self)
-        let lost = streams
         let fault = UpstreamFault(endOf: transport)
-        streams.removeAll()
-        for stream in lost {
-            guard let stream else { continue }
+        for stream in streams.takeAll() {
             pool.streamEnded(on: self)
             stream.closed(fault)
         }
@@ -208,13 +206,9 @@ final class HTTP2Upstream: HTTP2Connection {
 
     // MARK: Parts
 
-    private func stream(_ handle: HTTP2StreamHandle) -> HTTP2UpstreamStream? {
-        handle.slot < streams.count ? streams[handle.slot] : nil
-    }
-
     private func closed(_ handle: HTTP2StreamHandle, _ code: UInt32) {
-        guard let stream = stream(handle) else { return }
-        streams[handle.slot] = nil
+        guard let stream = streams[handle] else { return }
+        streams[handle] = nil
         stream.closed(code == HTTP2ErrorCode.refusedStream.rawValue ? .refused : .reset(code))
         release()
     }
@@ -231,14 +225,6 @@ final class HTTP2Upstream: HTTP2Connection {
         isOpened = true
         rest()
         dial.settled(self)
-    }
-
-    /// The peer takes no more streams. Those above the last it looked at are refused.
-    private func goAway() {
-        guard !isRetired else { return }
-        isRetired = true
-        pool.retired(self)
-        if openStreams == 0 { sayGoodbye() }
     }
 
     private func sayGoodbye() {

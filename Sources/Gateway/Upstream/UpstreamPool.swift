@@ -52,8 +52,7 @@ final class UpstreamPool {
         groups[index] = group
         endpoints = groups.flatMap { $0 ?? [] }
         for gone in known where !group.contains(where: { $0 === gone }) {
-            closeIdle(at: gone)
-            for connection in gone.multiplexed { connection.retire() }
+            letGo(of: gone)
         }
         serveWaiters()
     }
@@ -66,8 +65,7 @@ final class UpstreamPool {
         for endpoint in endpoints {
             endpoint.resumption = nil
             endpoint.sharedDials.removeAll()
-            closeIdle(at: endpoint)
-            for connection in endpoint.multiplexed { connection.retire() }
+            letGo(of: endpoint)
         }
     }
 
@@ -252,10 +250,13 @@ final class UpstreamPool {
 
     /// Closes what rests; for the end of a drain.
     func closeIdle() {
-        for endpoint in endpoints {
-            for connection in endpoint.idle { connection.close() }
-            for connection in endpoint.multiplexed { connection.retire() }
-        }
+        for endpoint in endpoints { letGo(of: endpoint) }
+    }
+
+    /// Closes what rests at an endpoint. What is under way goes on, and nothing new begins on it.
+    private func letGo(of endpoint: Endpoint) {
+        closeIdle(at: endpoint)
+        for connection in endpoint.multiplexed { connection.retire() }
     }
 
     // MARK: Finding

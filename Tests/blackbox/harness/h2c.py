@@ -5,9 +5,10 @@ import threading
 import pytest
 
 from .client import Closed
-from .gateway import Gateway, Proxy
+from .gateway import Proxy
 from .http2_server import Http2Upstream
-from .standard import small, write_keys
+from .modules import shared_proxy
+from .standard import small
 
 TIMEOUTS = {"connect": "1s", "response": "2s", "stream": "1s"}
 
@@ -30,35 +31,21 @@ def start(launch):
 
 
 def shared_h2c(name):
-    """Two fixtures, as those of `modules.shared_proxy`."""
+    """The two fixtures of `modules.shared_proxy` before an h2c upstream."""
 
-    @pytest.fixture(scope="module", name=f"{name}_running")
-    def running(tmp_path_factory):
-        folder = tmp_path_factory.mktemp(name)
-        write_keys(folder)
-        server = Http2Upstream()
-        gateway = Gateway(folder, small(
-            server.endpoint,
+    def make(endpoint):
+        return small(
+            endpoint,
             {"path": "/identity/**", "claimHeaders": {"X-Sub": "sub"}},
             {"path": "/endpoint/**", "access": "public", "upstreamHost": "endpoint"},
-            upstream={"timeouts": TIMEOUTS}))
-        yield Proxy(gateway, server)
-        assert gateway.stop() == 0, gateway.output
-        server.close()
+            upstream={"timeouts": TIMEOUTS})
 
-    @pytest.fixture
-    def proxy(request):
-        shared = request.getfixturevalue(f"{name}_running")
-        shared.gateway.ensure()
-        shared.upstream.reset()
-        yield shared
-        shared.upstream.reset()
-        shared.gateway.assert_serves()
-        found = list(shared.upstream.violations)
-        shared.upstream.violations.clear()
+    def assert_kept_to_the_protocol(upstream):
+        found = list(upstream.violations)
+        upstream.violations.clear()
         assert not found, found
 
-    return running, proxy
+    return shared_proxy(make, name, Http2Upstream, assert_kept_to_the_protocol)
 
 
 def concurrently(actions):

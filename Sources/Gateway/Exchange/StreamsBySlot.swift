@@ -1,0 +1,23 @@
+internal import HTTP2
+
+/// The gateway's streams on one HTTP/2 connection, by the small numbers that the session gives
+/// them: found without a search.
+struct StreamsBySlot<Stream: AnyObject> {
+    private var slots: [Stream?] = []
+
+    /// The stream of a handle; nil where there is none.
+    subscript(handle: HTTP2StreamHandle) -> Stream? {
+        get { handle.slot < slots.count ? slots[handle.slot] : nil }
+        set {
+            while slots.count <= handle.slot { slots.append(nil) }
+            slots[handle.slot] = newValue
+        }
+    }
+
+    /// Takes all of them out: whoever is told of the end finds none.
+    mutating func takeAll() -> [Stream] {
+        let all = slots.compactMap { $0 }
+        slots.removeAll()
+        return all
+    }
+}
