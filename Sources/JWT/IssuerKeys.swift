@@ -1,60 +1,79 @@
 import Bytes
 import OpenSSL
 
-/// One issuer's keys as a worker uses them, and how they are chosen: by `kid` and family of the
-/// algorithm among this issuer's alone, never by `kid` alone.
+/// The keys of one issuer, or of one tenant, as a worker uses them, and how they are chosen: by
+/// `kid` and family of the algorithm among these alone, never by `kid` alone.
 struct IssuerKeys {
     /// How many keys a token without `kid` may be tried with: each costs a signature check.
     private static let maxAttempts = 4
 
-    /// A key and its check; the identity is what a cached token remembers.
-    private struct Entry {
+    /// What a token's header leads to.
+    enum Choice {
+        case candidates(ExaminedToken.Candidates)
+        /// There is no such key, but a newer set may have it.
+        case lacking(TokenError)
+    }
+
+    /// A key and its check. A class, so that going through them copies none of their parts.
+    private final class Entry {
         let key: JWK
         let check: VerificationKey
+
+        init(_ key: JWK, _ check: VerificationKey) {
+            self.key = key
+            self.check = check
+        }
     }
 
     private enum State {
         case neverObtained
         case published([Entry])
-        case secret(SecretKey)
+        case secret([UInt8], SecretKey)
     }
 
     private var state: State
-    /// Rises with each change of the keys. A cached token verified under an older one is looked up
-    /// anew.
-    private(set) var generation: UInt64 = 0
+    /// Another one with each change of the keys, and never one that another set of the verifier's
+    /// had. A cached token verified under an older one is looked up anew.
+    private(set) var generation: UInt64
 
     /// No keys yet, or the secret, which never changes.
-    init(secret: [UInt8]?) {
+    init(secret: [UInt8]?, generation: UInt64) {
         if let secret, let key = try? SecretKey(secret) {
-            state = .secret(key)
+            state = .secret(secret, key)
         } else {
             state = secret == nil ? .neverObtained : .published([])
         }
+        self.generation = generation
     }
 
-    /// Whether keys were ever obtained.
+    /// Whether there are keys, or a set without a usable one.
     var areAvailable: Bool {
         if case .neverObtained = state { return false }
         return true
     }
 
-    /// Takes a new set. Keys that stay keep their prepared checks; a set that changes nothing
-    /// leaves the generation alone. A secret is never replaced by a set.
-    mutating func replace(with set: JWKSet) {
-        var old: [Entry] = []
-        switch state {
-        case .secret: return
-        case .neverObtained: break
-        case .published(let entries): old = entries
+    /// Takes a new set, or none any more. Keys that stay keep their prepared checks; a set that
+    /// changes nothing leaves the generation alone. A secret is never replaced. Returns whether
+    /// anything changed.
+    mutating func replace(with set: JWKSet?, generation next: UInt64) -> Bool {
+        switch (state, set) {
+        case (.secret, _), (.neverObtained, nil): return false
+        case (.published, nil): state = .neverObtained
+        case (.neverObtained, let set?): state = .published(Self.entries(of: set, keeping: []))
+        case (.published(let old), let set?):
+            let new = Self.entries(of: set, keeping: old)
+            if new.map(\.key) == old.map(\.key) { return false }
+            state = .published(new)
         }
-        let new = set.keys.compactMap { key -> Entry? in
+        generation = next
+        return true
+    }
+
+    private static func entries(of set: JWKSet, keeping old: [Entry]) -> [Entry] {
+        set.keys.compactMap { key -> Entry? in
             if let entry = old.first(where: { $0.key == key }) { return entry }
-            return (try? VerificationKey(key.publicKey)).map { Entry(key: key, check: $0) }
+            return (try? VerificationKey(key.publicKey)).map { Entry(key, $0) }
         }
-        if case .published = state, new.map(\.key) == old.map(\.key) { return }
-        state = .published(new)
-        generation &+= 1
     }
 
     /// Whether a key that a token was verified with is still one of them. Nil stands for the
@@ -67,45 +86,48 @@ struct IssuerKeys {
         }
     }
 
-    /// Finds the key under which the token's signature is right; nil stands for the secret.
-    func keyVerifying(
-        _ token: UnverifiedToken, signed: Span<UInt8>
-    ) throws(TokenError) -> JWK? {
-        let algorithm = token.header.algorithm
+    /// Finds the keys that may have signed a token with this header.
+    func choose(for header: JOSEHeader) throws(TokenError) -> Choice {
         switch state {
-        case .neverObtained:
-            throw .keysUnavailable
-        case .secret(let secret):
-            guard
-                secret.isValid(
-                    signature: token.signature.span, over: signed, algorithm: algorithm)
-            else { throw .badSignature }
-            return nil
+        case .neverObtained: return .lacking(.keysUnavailable)
+        case .secret(let octets, _): return .candidates(.secret(octets))
         case .published(let entries):
-            for entry in try Self.candidates(entries, token.header) {
-                if entry.check.isValid(
-                    signature: token.signature.span, over: signed, algorithm: algorithm)
-                {
-                    return entry.key
+            let family = header.algorithm.family
+            var isKnown = false
+            var fitting: [JWK] = []
+            for entry in entries where entry.key.publicKey.family == family {
+                if let keyID = header.keyID {
+                    guard let own = entry.key.keyID, own.isExactly(keyID) else { continue }
                 }
+                isKnown = true
+                if entry.key.fits(header.algorithm) { fitting.append(entry.key) }
             }
-            throw .badSignature
+            if fitting.isEmpty {
+                // The key is known, so fetching the set again could not help.
+                if isKnown, header.keyID != nil { throw .badAlgorithm }
+                return .lacking(.unknownKey)
+            }
+            guard fitting.count <= Self.maxAttempts else { throw .unknownKey }
+            return .candidates(.keys(fitting))
         }
     }
 
-    private static func candidates(
-        _ entries: [Entry], _ header: JOSEHeader
-    ) throws(TokenError) -> [Entry] {
-        let family = header.algorithm.family
-        var named = entries.filter { $0.key.publicKey.family == family }
-        if let keyID = header.keyID {
-            named.removeAll { $0.key.keyID.map { !$0.isExactly(keyID) } ?? true }
+    /// Checks the signature of a token with those of its candidates that are still held.
+    func check(_ examined: ExaminedToken) throws(TokenError) -> VerifiedToken {
+        switch (state, examined.candidates) {
+        case (.secret(_, let secret), .secret):
+            if let verified = examined.verified(under: .secret(secret)) { return verified }
+        case (.published(let entries), .keys(let keys)):
+            for key in keys {
+                if let entry = entries.first(where: { $0.key == key }),
+                    let verified = examined.verified(under: .key(key, entry.check))
+                {
+                    return verified
+                }
+            }
+        case (.neverObtained, _): throw .keysUnavailable
+        default: break
         }
-        guard !named.isEmpty else { throw .unknownKey }
-        let fitting = named.filter { $0.key.fits(header.algorithm) }
-        // The key is known, so fetching the set again could not help.
-        guard !fitting.isEmpty else { throw header.keyID == nil ? .unknownKey : .badAlgorithm }
-        guard fitting.count <= maxAttempts else { throw .unknownKey }
-        return fitting
+        throw .badSignature
     }
 }

@@ -4,7 +4,7 @@ package import OpenSSL
 package struct IssuerRules: Sendable, Equatable {
     /// The name in the configuration.
     package var name: String
-    /// The exact `iss`.
+    /// The exact `iss`, or the pattern that `tenants` stand for.
     package var issuer: String
     /// A token's `aud` must name one of them.
     package var audiences: [String]
@@ -26,6 +26,8 @@ package struct IssuerRules: Sendable, Equatable {
     package var allowsNoExpiry = false
     /// The secret for HMAC. With one the issuer has no other key, without one no HMAC is admitted.
     package var secret: [UInt8]?
+    /// Where `issuer` is a pattern: its tenants, each with keys of its own.
+    package var tenants: TenantRules?
 
     /// Rules with the defaults of the configuration.
     package init(name: String, issuer: String, audiences: [String]) {

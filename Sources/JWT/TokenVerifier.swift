@@ -1,85 +1,84 @@
 import Bytes
-package import JSON
-
-/// A token whose signature and claims were found right under the rules of its issuer. Holding one
-/// shows that: nothing but the verifier below makes it.
-package final class VerifiedToken: Sendable {
-    /// The issuer's place in the configuration. A route that does not admit it must refuse the
-    /// token.
-    package let issuerIndex: Int
-    /// All claims.
-    package let claims: JSONObject
-    /// The scopes of all claims that carry them.
-    package let scopes: ScopeSet
-    /// `aud`, as strings.
-    package let audiences: [String]
-    /// `sub`, if it is a string.
-    package let subject: String?
-    /// `jti`, if it is a string: the token's name in logs.
-    package let tokenID: String?
-    /// From when to when it is valid.
-    package let lifetime: TokenLifetime
-    /// The key it was verified with; nil for the issuer's secret.
-    package let key: JWK?
-    /// The generation of the issuer's keys at that time.
-    package let keyGeneration: UInt64
-    /// The verifier's policy number.
-    package let policyNumber: UInt64
-
-    fileprivate init(
-        _ token: UnverifiedToken, _ issuer: TokenVerifier.Issuer, at issuerIndex: Int,
-        lifetime: TokenLifetime, audiences: [String], key: JWK?, policyNumber: UInt64
-    ) {
-        self.issuerIndex = issuerIndex
-        // Without the room to grow that the reader's array may have: cached tokens are many.
-        claims = JSONObject(members: token.claims.members.map { $0 })
-        scopes = ScopeSet(issuer.rules.scopeClaims, in: token.claims)
-        self.audiences = audiences
-        subject = token.claims["sub"]?.string
-        tokenID = token.claims["jti"]?.string
-        self.lifetime = lifetime
-        self.key = key
-        keyGeneration = issuer.keys.generation
-        self.policyNumber = policyNumber
-    }
-}
+import JSON
+import OpenSSL
 
 /// Verifies tokens for one worker: holds every issuer's rules and keys. Not shared between threads.
+///
+/// In two steps, `examine` and `complete`, so that a token may wait for keys or be checked in
+/// another thread; `verify` is both.
 package final class TokenVerifier {
-    fileprivate struct Issuer {
+    /// A class, so that a look at the rules copies none of their parts.
+    private final class Issuer {
         let rules: IssuerRules
         let checks: ClaimChecks
-        var keys: IssuerKeys
+
+        init(_ rules: IssuerRules) {
+            self.rules = rules
+            checks = ClaimChecks(rules)
+        }
     }
 
     /// The number of the policy it follows; tokens verified under another do not count.
     package let policyNumber: UInt64
-    private var issuers: [Issuer]
+    private let issuers: [Issuer]
     private let maxTokenBytes: Int
+    /// The issuers' keys in their order, then those of tenants.
+    private var keys: [IssuerKeys]
+    /// Where the keys of each tenant are, that has any.
+    private var tenantSlots: [KeyPlace: Int] = [:]
+    private var freeSlots: [Int] = []
+    /// The latest generation of any keys.
+    private var generation: UInt64 = 0
+    /// Of the hashes that name missing keys.
+    private let seed = UInt64.random(in: .min ... .max)
 
     /// A verifier for issuers in the order of the configuration. Keys come later; only secrets are
     /// there from the start.
     package init(_ rules: [IssuerRules], policyNumber: UInt64 = 0, maxTokenBytes: Int = 16 << 10) {
-        issuers = rules.map { rules in
-            Issuer(
-                rules: rules, checks: ClaimChecks(rules), keys: IssuerKeys(secret: rules.secret))
-        }
+        issuers = rules.map { Issuer($0) }
+        keys = rules.map { IssuerKeys(secret: $0.secret, generation: 0) }
         self.policyNumber = policyNumber
         self.maxTokenBytes = maxTokenBytes
     }
 
-    /// Takes a new key set for an issuer. Tokens verified with a key that is gone end with it.
-    package func replaceKeys(ofIssuer index: Int, with set: JWKSet) {
-        issuers[index].keys.replace(with: set)
+    // MARK: Keys
+
+    /// Takes a new key set; nil withdraws the keys, as if they had never been obtained. Tokens
+    /// verified with a key that is gone end with it. Returns whether anything changed.
+    @discardableResult
+    package func replaceKeys(of place: KeyPlace, with set: JWKSet?) -> Bool {
+        guard place.issuer < issuers.count else { return false }
+        generation &+= 1
+        if place.tenant == nil {
+            return keys[place.issuer].replace(with: set, generation: generation)
+        }
+        guard issuers[place.issuer].rules.tenants != nil else { return false }
+        if let slot = tenantSlots[place] {
+            if set == nil {
+                tenantSlots[place] = nil
+                freeSlots.append(slot)
+            }
+            return keys[slot].replace(with: set, generation: generation)
+        }
+        guard let set else { return false }
+        let slot = freeSlots.popLast() ?? keys.count
+        if slot == keys.count { keys.append(IssuerKeys(secret: nil, generation: generation)) }
+        tenantSlots[place] = slot
+        return keys[slot].replace(with: set, generation: generation)
     }
 
-    /// Whether the issuer's keys were ever obtained.
-    package func hasKeys(ofIssuer index: Int) -> Bool {
-        issuers[index].keys.areAvailable
+    /// Whether there are keys, or a set without a usable one.
+    package func hasKeys(of place: KeyPlace) -> Bool {
+        slot(of: place).map { keys[$0].areAvailable } ?? false
     }
 
-    /// Verifies what follows `Bearer ` in the field. The signature comes last: whatever is cheaper
-    /// to find wrong is found first.
+    private func slot(of place: KeyPlace) -> Int? {
+        place.tenant == nil ? place.issuer : tenantSlots[place]
+    }
+
+    // MARK: Tokens
+
+    /// Verifies what follows `Bearer ` in the field, here and now.
     ///
     /// - Parameters:
     ///   - admitted: the issuers that the route takes.
@@ -87,42 +86,112 @@ package final class TokenVerifier {
     package func verify(
         _ token: Span<UInt8>, admitting admitted: AdmittedIssuers = .all, now: Int64
     ) throws(TokenError) -> VerifiedToken {
+        switch try examine(token, admitting: admitted, now: now) {
+        case .ready(let examined): return try complete(examined)
+        case .lacksKey(let need): throw need.refusal
+        }
+    }
+
+    /// Checks everything but the signature, which costs a hundred times as much. Parameters as for
+    /// `verify`.
+    package func examine(
+        _ token: Span<UInt8>, admitting admitted: AdmittedIssuers = .all, now: Int64
+    ) throws(TokenError) -> Examination {
         guard token.count <= maxTokenBytes else { throw .tooLarge }
         let parsed = try UnverifiedToken(parsing: token)
-        let index = try issuerIndex(of: parsed.claims, admitted)
-        let issuer = issuers[index]
+        let place = try place(of: parsed.claims, admitted)
+        let issuer = issuers[place.issuer]
         guard issuer.rules.admits(parsed.header.algorithm) else { throw .badAlgorithm }
         try issuer.checks.check(type: parsed.header.type)
         let (lifetime, audiences) = try issuer.checks.check(parsed.claims, at: now)
-        let key = try issuer.keys.keyVerifying(
-            parsed, signed: token.extracting(first: parsed.signedCount))
-        return VerifiedToken(
-            parsed, issuer, at: index, lifetime: lifetime, audiences: audiences, key: key,
-            policyNumber: policyNumber)
+        guard let slot = slot(of: place) else {
+            return .lacksKey(need(place, parsed.header, .keysUnavailable))
+        }
+        switch try keys[slot].choose(for: parsed.header) {
+        case .lacking(let refusal): return .lacksKey(need(place, parsed.header, refusal))
+        case .candidates(let candidates):
+            return .ready(
+                ExaminedToken(
+                    place: place, token: parsed,
+                    signed: [UInt8](copying: token.extracting(first: parsed.signedCount)),
+                    lifetime: lifetime, audiences: audiences,
+                    scopeClaims: issuer.rules.scopeClaims, candidates: candidates, keySlot: slot,
+                    keyGeneration: keys[slot].generation, policyNumber: policyNumber))
+        }
     }
 
-    /// Whether a token verified earlier would still be: same policy, time not over, key still
-    /// trusted. `generation` is the one of the issuer's keys at which the key was last seen among
+    /// Checks the signature of a token that this verifier has examined.
+    package func complete(_ examined: ExaminedToken) throws(TokenError) -> VerifiedToken {
+        guard examined.policyNumber == policyNumber, let slot = slot(of: examined.place) else {
+            throw .keysUnavailable
+        }
+        return try keys[slot].check(examined)
+    }
+
+    /// Whether a token that was verified elsewhere, or a while ago, would still be: same policy,
+    /// time not over, key still trusted.
+    package func stillTrusts(_ token: VerifiedToken, now: Int64) -> Bool {
+        var generation = token.keyGeneration
+        return stillTrusts(token, generation: &generation, now: now)
+    }
+
+    /// The same. `generation` is the one of the issuer's keys at which the key was last seen among
     /// them; it moves on with each look.
     func stillTrusts(_ token: VerifiedToken, generation: inout UInt64, now: Int64) -> Bool {
-        let index = token.issuerIndex
-        guard token.policyNumber == policyNumber, index < issuers.count,
+        guard token.policyNumber == policyNumber, token.keySlot < keys.count,
             token.lifetime.contains(now)
         else { return false }
-        let current = issuers[index].keys.generation
-        if generation == current { return true }
-        guard issuers[index].keys.contains(token.key) else { return false }
-        generation = current
+        // A generation belongs to one set alone, so another's in the same slot is never taken for
+        // it.
+        if generation == keys[token.keySlot].generation { return true }
+        guard let slot = slot(of: token.place), keys[slot].contains(token.key) else {
+            return false
+        }
+        generation = keys[slot].generation
         return true
     }
 
-    private func issuerIndex(
+    // MARK: Parts
+
+    /// The issuer by its exact `iss`; where there is none, by a pattern with tenants.
+    private func place(
         of claims: JSONObject, _ admitted: AdmittedIssuers
-    ) throws(TokenError) -> Int {
-        guard let name = claims["iss"]?.string,
-            let index = issuers.firstIndex(where: { $0.rules.issuer.isExactly(name) }),
-            admitted.admits(index)
-        else { throw .unknownIssuer }
-        return index
+    ) throws(TokenError) -> KeyPlace {
+        guard let name = claims["iss"]?.string else { throw .unknownIssuer }
+        for (index, issuer) in issuers.enumerated()
+        where issuer.rules.tenants == nil && issuer.rules.issuer.isExactly(name) {
+            guard admitted.admits(index) else { throw .unknownIssuer }
+            return KeyPlace(issuer: index)
+        }
+        for (index, issuer) in issuers.enumerated() {
+            guard let rules = issuer.rules.tenants, let tenant = rules.tenant(of: name) else {
+                continue
+            }
+            guard admitted.admits(index) else { throw .unknownIssuer }
+            if let claim = rules.claim {
+                guard let value = claim.value(in: claims)?.string, value.isExactly(tenant) else {
+                    throw .unknownIssuer
+                }
+            }
+            return KeyPlace(issuer: index, tenant: tenant)
+        }
+        throw .unknownIssuer
+    }
+
+    private func need(
+        _ place: KeyPlace, _ header: JOSEHeader, _ refusal: TokenError
+    ) -> KeyNeed {
+        let family: UInt64 =
+            switch header.algorithm.family {
+            case .rsa: 0
+            case .ec: 2
+            case .okp: 4
+            case .hmac: 6
+            }
+        // A token without `kid` needs another key than one whose `kid` is empty.
+        let keyID = header.keyID ?? ""
+        let hash = keyID.utf8Span.span.hash(
+            seed: seed &+ family &+ (header.keyID == nil ? 0 : 1))
+        return KeyNeed(place: place, hash: hash, refusal: refusal)
     }
 }

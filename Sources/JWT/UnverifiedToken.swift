@@ -3,7 +3,7 @@ import JSON
 import OpenSSL
 
 /// A JWT in compact form, taken apart (RFC 7515, section 3.1). Nothing in it may be trusted yet.
-struct UnverifiedToken {
+struct UnverifiedToken: Sendable {
     /// The JOSE header.
     let header: JOSEHeader
     /// The claims set.
@@ -42,7 +42,7 @@ struct UnverifiedToken {
 
 /// The members of a JOSE header that we act on (RFC 7515, section 4.1). `jwk`, `jku`, `x5u`, `x5c`
 /// are not among them: a token does not say where to find the key that makes it valid.
-struct JOSEHeader {
+struct JOSEHeader: Sendable {
     let algorithm: SignatureAlgorithm
     let keyID: String?
     let type: String?

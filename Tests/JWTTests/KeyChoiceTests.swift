@@ -71,7 +71,7 @@ import Testing
     @Test("An issuer with a secret takes nothing else, whatever set it is given")
     func secretAlone() throws {
         let verifier = TokenVerifier([secretRules()])
-        verifier.replaceKeys(ofIssuer: 0, with: try allKeys())
+        verifier.replaceKeys(of: KeyPlace(issuer: 0), with: try allKeys())
         #expect(refusal(mint(claims()), by: verifier) == nil)
         #expect(
             refusal(mint(claims(), header: #"{"alg":"HS256","kid":"any"}"#), by: verifier) == nil)
@@ -195,13 +195,13 @@ import Testing
         var other = rules()
         (other.name, other.issuer) = ("other", "https://other.example/")
         let verifier = TokenVerifier([other, rules()])
-        verifier.replaceKeys(ofIssuer: 0, with: try allKeys())
+        verifier.replaceKeys(of: KeyPlace(issuer: 0), with: try allKeys())
         let token = mintedTokens[0].token
         #expect(refusal(token, by: verifier) == .keysUnavailable)
         verifier.replaceKeys(
-            ofIssuer: 1, with: try keySet(jwk("p256", adding: ",\"kid\":\"p256\"")))
+            of: KeyPlace(issuer: 1), with: try keySet(jwk("p256", adding: ",\"kid\":\"p256\"")))
         #expect(refusal(token, by: verifier) == .unknownKey)
-        verifier.replaceKeys(ofIssuer: 1, with: try allKeys())
+        verifier.replaceKeys(of: KeyPlace(issuer: 1), with: try allKeys())
         #expect(refusal(token, by: verifier) == nil)
         #expect(refusal(token, by: verifier, admitting: .only([1])) == nil)
         #expect(refusal(token, by: verifier, admitting: .only([0])) == .unknownIssuer)
@@ -218,7 +218,7 @@ import Testing
     @Test("A verified token says whose it is and how long")
     func contents() throws {
         let verifier = TokenVerifier([rules()])
-        verifier.replaceKeys(ofIssuer: 0, with: try allKeys())
+        verifier.replaceKeys(of: KeyPlace(issuer: 0), with: try allKeys())
         let token = try verified(mintedTokens[0].token, by: verifier)
         #expect(token.issuerIndex == 0)
         #expect(token.subject == "alice" && token.tokenID == "t-1")

@@ -103,7 +103,7 @@ func refusal(
     now: Int64 = mintedAt
 ) -> TokenError? {
     let verifier = TokenVerifier([rules])
-    if let keys { verifier.replaceKeys(ofIssuer: 0, with: keys) }
+    if let keys { verifier.replaceKeys(of: KeyPlace(issuer: 0), with: keys) }
     return refusal(token, by: verifier, now: now)
 }
 

@@ -17,7 +17,7 @@ import Testing
     @Test("A token with any damage is refused", arguments: mintedTokens)
     func tokens(_ name: String, _ token: String, _ key: String) throws {
         let verifier = TokenVerifier([key == "secret" ? secretRules() : rules()])
-        if key != "secret" { verifier.replaceKeys(ofIssuer: 0, with: try allKeys()) }
+        if key != "secret" { verifier.replaceKeys(of: KeyPlace(issuer: 0), with: try allKeys()) }
         var dice = Dice(state: 7)
         let good = Array(token.utf8)
         for _ in 0..<150 {

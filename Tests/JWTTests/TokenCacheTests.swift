@@ -98,20 +98,21 @@ import Testing
     @Test("A key that goes ends its tokens; a refresh that changes nothing keeps them")
     func keys() throws {
         let bench = Bench(Self.limits, rules())
-        bench.verifier.replaceKeys(ofIssuer: 0, with: try allKeys())
+        bench.verifier.replaceKeys(of: KeyPlace(issuer: 0), with: try allKeys())
         let rsa = mintedTokens[0].token
         let p256 = try #require(mintedTokens.first { $0.key == "p256" }).token
         try bench.admit(rsa)
         try bench.admit(p256)
-        bench.verifier.replaceKeys(ofIssuer: 0, with: try allKeys())
+        bench.verifier.replaceKeys(of: KeyPlace(issuer: 0), with: try allKeys())
         #expect(bench.has(rsa) && bench.has(p256))
         bench.verifier.replaceKeys(
-            ofIssuer: 0, with: try keySet(jwk("p256", adding: ",\"kid\":\"p256\""), jwk("p384")))
+            of: KeyPlace(issuer: 0),
+            with: try keySet(jwk("p256", adding: ",\"kid\":\"p256\""), jwk("p384")))
         #expect(bench.has(p256))
         #expect(!bench.has(rsa))
         #expect(bench.has(p256))
         // Back again: the token has to be verified anew.
-        bench.verifier.replaceKeys(ofIssuer: 0, with: try allKeys())
+        bench.verifier.replaceKeys(of: KeyPlace(issuer: 0), with: try allKeys())
         #expect(!bench.has(rsa))
         #expect(bench.has(p256))
     }
@@ -123,9 +124,10 @@ import Testing
         ])
     func changedKey(_ members: String) throws {
         let bench = Bench(Self.limits, rules())
-        bench.verifier.replaceKeys(ofIssuer: 0, with: try allKeys())
+        bench.verifier.replaceKeys(of: KeyPlace(issuer: 0), with: try allKeys())
         try bench.admit(mintedTokens[0].token)
-        bench.verifier.replaceKeys(ofIssuer: 0, with: try keySet(jwk("rsa", adding: members)))
+        bench.verifier.replaceKeys(
+            of: KeyPlace(issuer: 0), with: try keySet(jwk("rsa", adding: members)))
         #expect(!bench.has(mintedTokens[0].token))
     }
 

@@ -55,7 +55,7 @@ final class Admission {
 
     /// Takes a new key set for an issuer.
     func replaceKeys(ofIssuer index: Int, with set: JWKSet) {
-        verifier.replaceKeys(ofIssuer: index, with: set)
+        verifier.replaceKeys(of: KeyPlace(issuer: index), with: set)
     }
 
     /// Whether a field of this name may not come from a client, in trailers as in heads.
