@@ -63,11 +63,14 @@ let package = Package(
         module("HTTP2", uses: ["CNghttp2", "HTTP", "Bytes"]),
         // From a bearer token to verified claims.
         module("JWT", uses: ["JSON", "OpenSSL", "Bytes"]),
+        // When to fetch key sets and what to keep: state machines over time, no I/O.
+        module("Keys", uses: ["JSON", "HTTP", "OpenSSL", "JWT", "Bytes"]),
         // Which route, which claims and scopes; allowed, or refused and why.
         module("Authorization", uses: ["HTTP", "JWT", "JSON", "Bytes"]),
         // proxy.json to one immutable value, or every problem found.
         module(
-            "Configuration", uses: ["JSON", "HTTP", "OpenSSL", "JWT", "Authorization", "Bytes"]),
+            "Configuration",
+            uses: ["JSON", "HTTP", "OpenSSL", "JWT", "Keys", "Authorization", "Bytes"]),
         // The access-log line and the reason codes; no I/O.
         module("Telemetry", uses: ["JSON", "HTTP", "Bytes"]),
         // Connections, upstream pools, exchanges: where it all meets.
@@ -75,7 +78,7 @@ let package = Package(
             "Gateway",
             uses: [
                 "CLinux", "Bytes", "JSON", "HTTP", "EventLoop", "OpenSSL", "HTTP2", "JWT",
-                "Authorization", "Configuration", "Telemetry", log,
+                "Keys", "Authorization", "Configuration", "Telemetry", log,
             ]),
         // The command line.
         .executableTarget(
@@ -96,16 +99,17 @@ let package = Package(
         tests(of: "OpenSSL", alsoUsing: ["COpenSSL", "Bytes"]),
         tests(of: "HTTP2", alsoUsing: ["HTTP", "Bytes"]),
         tests(of: "JWT", alsoUsing: ["JSON", "OpenSSL", "Bytes"]),
+        tests(of: "Keys", alsoUsing: ["JSON", "HTTP", "OpenSSL", "JWT", "Bytes"]),
         tests(of: "Authorization", alsoUsing: ["HTTP", "OpenSSL", "JWT", "JSON", "Bytes"]),
         tests(
             of: "Configuration",
-            alsoUsing: ["JSON", "HTTP", "OpenSSL", "JWT", "Authorization", "Bytes"]),
+            alsoUsing: ["JSON", "HTTP", "OpenSSL", "JWT", "Keys", "Authorization", "Bytes"]),
         tests(of: "Telemetry", alsoUsing: ["JSON", "HTTP", "Bytes"]),
         tests(
             of: "Gateway",
             alsoUsing: [
                 "CLinux", "Bytes", "JSON", "HTTP", "EventLoop", "OpenSSL", "HTTP2", "JWT",
-                "Authorization", "Configuration", "Telemetry", log,
+                "Keys", "Authorization", "Configuration", "Telemetry", log,
             ]),
         .testTarget(name: "TidyTests", swiftSettings: houseRules),
     ],

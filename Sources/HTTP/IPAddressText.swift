@@ -1,14 +1,14 @@
 import Bytes
 
 /// IP addresses as texts, without asking the system: dotted decimal, and RFC 4291, section 2.2.
-enum IPAddressText {
+package enum IPAddressText {
     /// The four or sixteen octets in network order; nil for anything else, a zone among it.
-    static func octets(_ text: String) -> [UInt8]? {
+    package static func octets(_ text: String) -> [UInt8]? {
         text.contains(":") ? version6(text) : version4(text)
     }
 
     /// The plain form, `::` left out.
-    static func text(_ octets: [UInt8]) -> String {
+    package static func text(_ octets: [UInt8]) -> String {
         if octets.count == 4 { return octets.map { String($0) }.joined(separator: ".") }
         return stride(from: 0, to: octets.count - 1, by: 2)
             .map { String(Int(octets[$0]) << 8 | Int(octets[$0 + 1]), radix: 16) }
