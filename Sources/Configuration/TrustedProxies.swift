@@ -1,3 +1,5 @@
+import HTTP
+
 /// The peers whose forwarding fields are believed.
 package struct TrustedProxies: Equatable, Sendable {
     /// The networks.
