@@ -6,13 +6,17 @@ import pathlib
 import sys
 import tempfile
 
+import bench_fairness
 import bench_renewal
 import bench_report
 import bench_rounds
 import bench_scenarios
+import bench_tokens
 from demo_issuer import Issuer
 
 RENEWAL = "renewal"
+FAIRNESS = "fairness"
+SCENARIOS = {**bench_scenarios.ALL, "tokens": bench_tokens.tokens}
 
 
 def measure_scenario(name, options, issuer):
@@ -23,7 +27,7 @@ def measure_scenario(name, options, issuer):
         pathlib.Path(folder).chmod(0o755)
         bench = bench_scenarios.Bench(options, issuer, folder)
         try:
-            for group in bench_scenarios.ALL[name](bench):
+            for group in SCENARIOS[name](bench):
                 print(f"\n== {group.title}", flush=True)
                 fewest = bench_rounds.measure(group.loads, rounds, int(group.least * share))
                 rows = bench_rounds.rows(group.loads, group.unit, group.references, group.bars)
@@ -36,13 +40,16 @@ def measure_scenario(name, options, issuer):
 def run(options):
     issuer, tables, short = Issuer(), [], []
     for name in options.only:
-        if name == RENEWAL:
+        if name in (RENEWAL, FAIRNESS):
             continue
         for group, rows in measure_scenario(name, options, issuer):
             tables.append(bench_report.markdown(group, rows))
             short += [f"{group.title}: {row.name}" for row in rows if row.is_short]
-    if RENEWAL in options.only and not options.peers:
-        sentence, failed = bench_renewal.run(options, issuer)
+            short += [line for line, is_short in bench_report.budget_lines(group) if is_short]
+    for name, run_alone in (RENEWAL, bench_renewal.run), (FAIRNESS, bench_fairness.run):
+        if name not in options.only or options.peers:
+            continue
+        sentence, failed = run_alone(options, issuer)
         print(f"\n{sentence}")
         tables.append(f"{sentence}\n")
         short += [sentence] if failed else []
@@ -56,7 +63,7 @@ def run(options):
 
 
 def main():
-    scenarios = [*bench_scenarios.ALL, RENEWAL]
+    scenarios = [*SCENARIOS, RENEWAL, FAIRNESS]
     parser = argparse.ArgumentParser(
         description=f"{__doc__}\n\n{bench_rounds.__doc__}",
         formatter_class=argparse.RawDescriptionHelpFormatter)

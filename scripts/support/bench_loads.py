@@ -41,7 +41,7 @@ local requests, position = {}, 0
 init = function(arguments)
     for token in io.lines("%s") do
         wrk.headers["Authorization"] = "Bearer " .. token
-        requests[#requests + 1] = wrk.format("GET", "/orders/42")
+        requests[#requests + 1] = wrk.format("GET")
     end
 end
 request = function()

@@ -9,7 +9,7 @@ import time
 
 import contenders
 from bench_loads import CLIENT_FIELDS, h2load_result, tls_client_environment
-from bench_scenarios import PUBLIC, Bench, compiled_handshakes
+from bench_scenarios import PUBLIC, Bench, compiled
 from cryptography import x509
 
 REPLACEMENTS = 10
@@ -59,7 +59,7 @@ def _start_clients(bench, proxy):
         [contenders.tool("h2load"), "-t1", "-c8", "-m8", f"-D{seconds}", *fields,
          f"https://127.0.0.1:{proxy.port}{PUBLIC}"],
         env=environment, stdout=subprocess.PIPE, text=True)
-    client = compiled_handshakes(bench.folder)
+    client = compiled("handshakes", bench.folder)
     connections = subprocess.Popen(
         [str(client), str(proxy.port), str(seconds), "4", "1.3", "fresh", PUBLIC, "200"],
         stdout=subprocess.PIPE, text=True)

@@ -5,7 +5,7 @@ import re
 import subprocess
 
 import contenders
-from bench_rounds import MIB_PER_CPU_SECOND
+from bench_rounds import MIB_PER_CPU_SECOND, excess
 
 README = pathlib.Path(__file__).parents[2] / "README.md"
 BETWEEN_MARKERS = re.compile(r"(?<=<!-- bench -->\n).*?(?=<!-- /bench -->)", re.DOTALL)
@@ -32,6 +32,15 @@ def relative(group):
     return "of " + (group.references[0] if len(group.references) == 1 else "the better peer")
 
 
+def budget_lines(group):
+    """What each budget's load costs beyond the others together, and whether that is short of it."""
+    for budget in group.budgets:
+        cost = excess(group.loads, budget)
+        verdict = "misses" if cost > budget.most else "meets"
+        yield (f"{budget.name} costs {cost / 1e3:.1f} µs more than {' and '.join(budget.others)}: "
+               f"{verdict} {budget.most / 1e3:.1f} µs"), cost > budget.most
+
+
 def screen(group, rows, rounds, fewest):
     work = f"{fewest / 1e9:.1f} GB" if group.unit is MIB_PER_CPU_SECOND else f"{fewest:,}"
     print(f"\n{group.title}: {rounds} rounds, at least {work} each")
@@ -39,6 +48,8 @@ def screen(group, rows, rounds, fewest):
     for row in rows:
         print(f"{row.name:<42}{shown(row.shown):>16}{row.ratio:>8.3f}"
               f"{row.spread * 100:>8.1f}%  {row.verdict}", flush=True)
+    for line, _ in budget_lines(group):
+        print(line, flush=True)
 
 
 def markdown(group, rows):
@@ -51,6 +62,7 @@ def markdown(group, rows):
         word = re.sub(r"^(meets|misses) ", r"\1 the bar of ", row.verdict)
         lines.append(f"| {row.name} | {shown(row.shown)} | {row.ratio:.2f} "
                      f"| {row.spread * 100:.1f} % | {word} |")
+    lines += [f"\n{line}." for line, _ in budget_lines(group)]
     return "\n".join(lines) + "\n"
 
 

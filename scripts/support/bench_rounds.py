@@ -96,6 +96,23 @@ def rows(loads, unit, references, bars):
     return [_row(load, unit, reference, bars) for load in loads]
 
 
+@dataclasses.dataclass
+class Budget:
+    """What one load may cost beyond the sum of others, in nanoseconds a unit of work."""
+
+    name: str
+    others: list
+    most: float
+
+
+def excess(loads, budget):
+    """The median over the rounds, in nanoseconds."""
+    samples = {load.name: load.samples for load in loads}
+    others = zip(*(samples[name] for name in budget.others))
+    return statistics.median(
+        mine - sum(them) for mine, them in zip(samples[budget.name], others))
+
+
 def _row(load, unit, reference, bars):
     ratios = [unit.ratio(mine, base) for mine, base in zip(load.samples, reference.samples)]
     # A reference's ratio to itself is 1; what it can show is how much its own samples vary.

@@ -35,6 +35,8 @@ class Group:
     bars: dict
     # The least work of one load in one round.
     least: int
+    # What one load may cost beyond others together, in the group's unit.
+    budgets: list = dataclasses.field(default_factory=list)
 
 
 class Bench:
@@ -61,11 +63,11 @@ class Bench:
     def token(self):
         return self.issuer.token("RS256", scope="orders:read")
 
-    def tokens(self, count):
+    def tokens(self, count, algorithm="RS256"):
         """A file of different ones."""
-        path = pathlib.Path(self.folder, "tokens")
+        path = pathlib.Path(self.folder, f"tokens-{algorithm}")
         path.write_text("".join(
-            self.issuer.token("RS256", scope="orders:read", expires_in=43200 + n) + "\n"
+            self.issuer.token(algorithm, scope="orders:read", expires_in=43200 + n) + "\n"
             for n in range(count)))
         return path
 
@@ -228,7 +230,7 @@ def h2c(bench):
 def handshakes(bench):
     """TLS handshakes, fresh and resumed, with an ECDSA P-256 certificate."""
     folder, certificate = bench.folder, bench.certificate
-    client = compiled_handshakes(folder)
+    client = compiled("handshakes", folder)
     upstream = bench.start(contenders.nginx_upstream(folder))
     haproxy = bench.start(contenders.haproxy(folder, upstream, certificate, refuses=True))
     nginx = bench.start(contenders.nginx(folder, upstream, certificate))
@@ -244,9 +246,10 @@ def handshakes(bench):
             f"TLS {version} handshakes, {kind}", PER_CPU_SECOND, loads, ["HAProxy"], bars, 500)
 
 
-def compiled_handshakes(folder):
-    source = pathlib.Path(__file__).with_name("handshakes.c")
-    program = pathlib.Path(folder, "handshakes")
+def compiled(name, folder):
+    """One of the C programs beside this file."""
+    source = pathlib.Path(__file__).with_name(f"{name}.c")
+    program = pathlib.Path(folder, name)
     subprocess.run(["gcc", "-O2", "-o", program, source, "-lssl", "-lcrypto"], check=True)
     return program
 

@@ -97,6 +97,13 @@ backend api
     server one 127.0.0.1:{upstream}{server}
 """
 
+HAPROXY_JWT = """
+    http-request set-var(txn.bearer) http_auth_bearer
+    http-request set-var(txn.jwt_alg) var(txn.bearer),jwt_header_query('$.alg')
+    http-request deny unless {{ var(txn.jwt_alg) -m str "{algorithm}" }}
+    http-request deny unless {{ var(txn.bearer),jwt_verify(txn.jwt_alg,"{key}") 1 }}
+"""
+
 # HTTP/2 by prior knowledge, HTTP/1 else; the same answers as nginx gives above.
 HAPROXY_UPSTREAM = """
 global
@@ -162,6 +169,17 @@ def haproxy(folder, upstream, certificate=None, *, h2c=False, refuses=False, con
         rules="    http-request return status 404 if { path /nothing }" if refuses else "",
         scheme="https" if certificate else "http", server=" proto h2" if h2c else "")
     return _haproxy("haproxy", text, port, folder)
+
+
+def haproxy_verifying(folder, upstream, algorithm, key):
+    """Checks the signature of each request's token and nothing else, in the words of HAProxy's
+    manual (`jwt_verify`)."""
+    port = free_port()
+    rules = HAPROXY_JWT.format(algorithm=algorithm, key=key)
+    text = HAPROXY.format(
+        port=port, upstream=upstream.port, connections=4096, bind="", rules=rules, scheme="http",
+        server="")
+    return _haproxy(f"haproxy-{algorithm}", text, port, folder)
 
 
 def haproxy_upstream(folder):

@@ -25,6 +25,11 @@ class Issuer:
         fresh.write_text(json.dumps(key_set, indent=2))
         fresh.replace(path)
 
+    def write_public_key(self, algorithm, path):
+        """As PEM, for those who do not read JWK Sets."""
+        key = self.rsa if algorithm == "RS256" else self.ec
+        path.write_bytes(key.as_pem(private=False))
+
     def token(self, algorithm="ES256", *, scope, expires_in=12 * HOUR):
         key = self.rsa if algorithm == "RS256" else self.ec
         now = int(time.time())
