@@ -18,6 +18,8 @@ package struct TenantRules: Sendable, Equatable {
     package var claim: ClaimName?
     /// Most tenants whose keys are held at a time.
     package var maxTenants = 100
+    /// Whether all tenants' tokens are signed with one set of keys, the issuer's.
+    package var sharesKeys = false
 
     /// Rules of a pattern; nil unless it holds the placeholder exactly once.
     package init?(pattern: String, allowed: [String]? = nil, claim: ClaimName? = nil) {

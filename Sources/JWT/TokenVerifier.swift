@@ -173,7 +173,7 @@ package final class TokenVerifier {
                     throw .unknownIssuer
                 }
             }
-            return KeyPlace(issuer: index, tenant: tenant)
+            return KeyPlace(issuer: index, tenant: rules.sharesKeys ? nil : tenant)
         }
         throw .unknownIssuer
     }

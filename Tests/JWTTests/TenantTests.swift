@@ -90,6 +90,15 @@ import Testing
         #expect(!verifier.hasKeys(of: own) && verifier.hasKeys(of: other))
     }
 
+    @Test("Tenants that share their issuer's keys need no set of their own")
+    func sharedKeys() throws {
+        let verifier = TokenVerifier([try tenantRules { $0.tenants?.sharesKeys = true }])
+        #expect(refusal(mintedTokens[0].token, by: verifier) == .keysUnavailable)
+        verifier.replaceKeys(of: KeyPlace(issuer: 0), with: try allKeys())
+        let found = try verified(mintedTokens[0].token, by: verifier)
+        #expect(found.place == KeyPlace(issuer: 0))
+    }
+
     @Test("Keys for a tenant of an issuer without tenants are not taken")
     func noTenants() throws {
         let verifier = TokenVerifier([rules()])
