@@ -75,7 +75,7 @@ extension String {
     }
 
     /// The text with a tenant's name in the place of `{tenant}`, as it stands where there is none.
-    package func withTenant(_ tenant: String) -> String {
+    func withTenant(_ tenant: String) -> String {
         guard let mark = range(of: KeyLocation.tenantMark) else { return self }
         return self[..<mark.lowerBound] + tenant + self[mark.upperBound...]
     }
