@@ -8,12 +8,12 @@ enum HTTPDate {
     static func unixSeconds(_ text: Span<UInt8>) -> Int64? {
         switch text.count {
         // Sun, 06 Nov 1994 08:49:37 GMT
-        case 29 where text[3] == UInt8(ascii: ",") && endsInGMT(text):
+        case 29 where has(text, ",    ", at: [3, 4, 7, 11, 16]) && endsInGMT(text):
             seconds(
                 year: number(text, 12..<16), month: month(text, 8), day: number(text, 5..<7),
                 clock: clock(text, 17))
         // Sun Nov  6 08:49:37 1994
-        case 24 where text[3] == 0x20:
+        case 24 where has(text, "    ", at: [3, 7, 10, 19]):
             seconds(
                 year: number(text, 20..<24), month: month(text, 4), day: day(text, 8),
                 clock: clock(text, 11))
@@ -25,12 +25,18 @@ enum HTTPDate {
     private static func shortYear(_ text: Span<UInt8>) -> Int64? {
         guard let comma = text.firstIndex(of: UInt8(ascii: ",")), comma <= 9,
             text.count == comma + 24, endsInGMT(text),
+            has(text, " -- ", at: [comma + 1, comma + 4, comma + 8, comma + 11]),
             let year = number(text, (comma + 9)..<(comma + 11))
         else { return nil }
         // The nearest century would depend on the clock; such dates are not written any more.
         return seconds(
             year: year < 70 ? 2000 + year : 1900 + year, month: month(text, comma + 5),
             day: number(text, (comma + 2)..<(comma + 4)), clock: clock(text, comma + 12))
+    }
+
+    /// Whether these characters stand at these places.
+    private static func has(_ text: Span<UInt8>, _ marks: String, at places: [Int]) -> Bool {
+        zip(marks.utf8, places).allSatisfy { mark, place in text[place] == mark }
     }
 
     private static func endsInGMT(_ text: Span<UInt8>) -> Bool {

@@ -1,3 +1,5 @@
+import JWT
+
 /// Where a set of keys is to be had.
 package enum KeyLocation: Sendable, Hashable {
     /// The set itself.
@@ -8,30 +10,24 @@ package enum KeyLocation: Sendable, Hashable {
     /// A URL with one `{tenant}`: no set can be fetched before a tenant is put in its place.
     case tenantURL(pattern: String)
 
-    /// The place of a tenant's name in patterns.
-    package static let tenantMark = "{tenant}"
-
-    /// A set's URL, or the pattern of one; nil where it is neither. A tenant may stand in the path
-    /// and the query, or be the host's first label with others behind it, so that no name a tenant
-    /// may have leads to another domain.
+    /// A set's URL, or the pattern of one; nil where it is neither.
     package init?(url text: String) {
         if let url = FetchURL(text) {
             self = .url(url)
-            return
+        } else if text.isTenantPattern {
+            self = .tenantURL(pattern: text)
+        } else {
+            return nil
         }
-        guard let mark = text.tenantMark, text.utf8.count <= FetchURL.maxBytes,
-            FetchURL(text.withTenant("a")) != nil, let scheme = text.range(of: "://"),
-            mark.lowerBound >= scheme.upperBound
-        else { return nil }
-        let authorityEnd = text[scheme.upperBound...].firstIndex { $0 == "/" || $0 == "?" }
-        let isInAuthority = authorityEnd.map { mark.lowerBound < $0 } ?? true
-        if isInAuthority {
-            let domain = text[mark.upperBound..<(authorityEnd ?? text.endIndex)]
-                .prefix { $0 != ":" }
-            guard mark.lowerBound == scheme.upperBound, domain.first == ".", domain.count > 1
-            else { return nil }
-        }
-        self = .tenantURL(pattern: text)
+    }
+
+    /// Discovery of an issuer, or of a pattern of issuers; nil where it is no URL that a document
+    /// could be found from.
+    package init?(discoveryOf issuer: String) {
+        let isPattern = issuer.isTenantPattern
+        let one = isPattern ? issuer.withTenant("a") : issuer
+        guard !DiscoveryDocument.candidates(ofIssuer: one).isEmpty else { return nil }
+        self = .discovery(issuer: issuer)
     }
 
     /// The location for one tenant; the same for all where it does not depend on the tenant. Nil
@@ -58,7 +54,8 @@ package enum KeyLocation: Sendable, Hashable {
         let urls: [FetchURL] =
             switch self {
             case .url(let url): [url]
-            case .discovery(let issuer): DiscoveryDocument.candidates(ofIssuer: issuer)
+            case .discovery(let issuer):
+                DiscoveryDocument.candidates(ofIssuer: issuer.withTenant("a"))
             case .tenantURL(let pattern): [FetchURL(pattern.withTenant("a"))].compactMap { $0 }
             }
         return urls.contains { !$0.isSecure && !$0.isLoopback }
@@ -66,17 +63,24 @@ package enum KeyLocation: Sendable, Hashable {
 }
 
 extension String {
-    /// Where `{tenant}` stands, if it does so once.
-    fileprivate var tenantMark: Range<String.Index>? {
-        guard let first = range(of: KeyLocation.tenantMark),
-            self[first.upperBound...].range(of: KeyLocation.tenantMark) == nil
-        else { return nil }
-        return first
+    /// Whether the text is a URL with one `{tenant}`, in the path, in the query, or as the host's
+    /// first label with others behind it: no name a tenant may have leads to another domain.
+    fileprivate var isTenantPattern: Bool {
+        guard utf8.count <= FetchURL.maxBytes, let mark = range(of: TenantRules.placeholder),
+            self[mark.upperBound...].range(of: TenantRules.placeholder) == nil,
+            FetchURL(withTenant("a")) != nil, let scheme = range(of: "://"),
+            mark.lowerBound >= scheme.upperBound
+        else { return false }
+        let rest = self[scheme.upperBound...]
+        let authorityEnd = rest.firstIndex { $0 == "/" || $0 == "?" } ?? endIndex
+        if mark.lowerBound >= authorityEnd { return true }
+        let domain = self[mark.upperBound..<authorityEnd].prefix { $0 != ":" }
+        return mark.lowerBound == scheme.upperBound && domain.first == "." && domain.count > 1
     }
 
     /// The text with a tenant's name in the place of `{tenant}`, as it stands where there is none.
     func withTenant(_ tenant: String) -> String {
-        guard let mark = range(of: KeyLocation.tenantMark) else { return self }
+        guard let mark = range(of: TenantRules.placeholder) else { return self }
         return self[..<mark.lowerBound] + tenant + self[mark.upperBound...]
     }
 }
@@ -84,15 +88,8 @@ extension String {
 extension StringProtocol {
     /// The first place of `text`, compared by character.
     fileprivate func range(of text: String) -> Range<Index>? {
-        var start = startIndex
-        while start < endIndex {
-            if self[start...].hasPrefix(text),
-                let end = index(start, offsetBy: text.count, limitedBy: endIndex)
-            {
-                return start..<end
-            }
-            start = index(after: start)
+        indices.first { self[$0...].hasPrefix(text) }.flatMap { start in
+            index(start, offsetBy: text.count, limitedBy: endIndex).map { start..<$0 }
         }
-        return nil
     }
 }
