@@ -30,6 +30,15 @@ package enum KeyLocation: Sendable, Hashable {
         self = .discovery(issuer: issuer)
     }
 
+    /// Whether each tenant has keys of its own.
+    package var isPerTenant: Bool {
+        switch self {
+        case .url: false
+        case .discovery(let issuer): issuer.isTenantPattern
+        case .tenantURL: true
+        }
+    }
+
     /// The location for one tenant; the same for all where it does not depend on the tenant. Nil
     /// where the tenant's name gives no URL.
     package func forTenant(_ tenant: String) -> KeyLocation? {

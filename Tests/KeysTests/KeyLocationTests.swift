@@ -49,6 +49,10 @@ import Testing
     func tenants() throws {
         let url = try #require(KeyLocation(url: "https://h/keys"))
         #expect(url.forTenant("t") == url)
+        #expect(!url.isPerTenant)
+        #expect(KeyLocation(url: "https://h/{tenant}")?.isPerTenant == true)
+        #expect(KeyLocation(discoveryOf: "https://h/{tenant}")?.isPerTenant == true)
+        #expect(KeyLocation(discoveryOf: "https://h/")?.isPerTenant == false)
         let issuer = KeyLocation.discovery(issuer: "https://h/{tenant}/v2.0")
         #expect(issuer.forTenant("t-1") == .discovery(issuer: "https://h/t-1/v2.0"))
         #expect(
