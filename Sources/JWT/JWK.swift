@@ -49,7 +49,7 @@ extension JWK {
         guard Self.types.contains(where: type.isExactly) else {
             throw type.isExactly("oct") ? .symmetric : .unknownType
         }
-        if members["d"] != nil { throw .privateKey }
+        if Self.privateMembers.contains(where: { members[$0] != nil }) { throw .privateKey }
         try Self.checkUse(members)
         (publicKey, thumbprint) = try Self.key(type, members)
         if let name = try Self.text("alg", members) {
@@ -63,6 +63,9 @@ extension JWK {
     }
 
     private static let types = ["RSA", "EC", "OKP"]
+
+    /// RFC 7518, sections 6.2.2 and 6.3.2; RFC 8037, section 2. Any one of them gives the key away.
+    private static let privateMembers = ["d", "p", "q", "dp", "dq", "qi", "oth"]
 
     /// RFC 7517, sections 4.2 and 4.3: where they say what the key is for, it must be this.
     private static func checkUse(_ members: JSONObject) throws(SkippedKey.Reason) {
