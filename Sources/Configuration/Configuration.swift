@@ -23,6 +23,10 @@ package struct Configuration: Sendable {
     package let workers: Int?
     /// What is written down.
     package let log: LogSettings
+    /// Where the state of the process is asked for; nil for nowhere.
+    package let admin: AdminSettings?
+    /// The folder for what survives a restart; nil where nothing does.
+    package let stateDirectory: String?
     /// Names of fields that no client may send, for `FieldNamePolicy`: `identityHeaders`, every
     /// field that a route writes, and those that carry a client's certificate.
     package let removedFields: [String]
@@ -76,8 +80,16 @@ extension Configuration {
         case file(path: String)
         /// A set in place.
         case inline(JWKSet)
+        /// Fetched, as the policy says.
+        case fetched(FetchedKeys)
         /// The secret that `rules` hold.
         case secret
+    }
+
+    /// The listener that tells of the process.
+    package struct AdminSettings: Equatable, Sendable {
+        /// The address.
+        package let address: ListenAddress
     }
 
     /// Bounds on what clients send.

@@ -18,6 +18,7 @@ package struct ConfigurationDecoder {
     private let environment: [String: String]
     private let checksKeyFiles: Bool
     private let readFile: (String) -> [UInt8]?
+    private let faultOfDirectory: (String) -> String?
 
     /// A decoder.
     ///
@@ -26,14 +27,18 @@ package struct ConfigurationDecoder {
     ///   - environment: what `${NAME}` takes values from.
     ///   - checksKeyFiles: whether key files must be there and usable already, as for `check`.
     ///   - readFile: a file's contents, or nil where it cannot be read or is too large.
+    ///   - faultOfDirectory: why files should not be kept in a directory, or nil; asked for
+    ///     `check`.
     package init(
         file: String, environment: [String: String], checksKeyFiles: Bool,
-        readFile: @escaping (String) -> [UInt8]?
+        readFile: @escaping (String) -> [UInt8]?,
+        faultOfDirectory: @escaping (String) -> String? = { _ in nil }
     ) {
         self.file = file
         self.environment = environment
         self.checksKeyFiles = checksKeyFiles
         self.readFile = readFile
+        self.faultOfDirectory = faultOfDirectory
     }
 
     /// Reads a text.
@@ -77,13 +82,27 @@ package struct ConfigurationDecoder {
         let log = SettingsDecoder.log(root, files)
         let realm = SettingsDecoder.realm(root)
         let workers = root.integer("workers")
+        let admin = AdminDecoder(files: files).decode(root, besides: listeners)
+        let stateDirectory = stateDirectory(root, files)
         guard let limits, let timeouts, let tokenCache, let log, let realm else { return nil }
         return Configuration(
-            realm: realm, listeners: listeners, issuers: issuers, upstreams: upstreams,
+            realm: realm, listeners: listeners.map(\.value), issuers: issuers, upstreams: upstreams,
             routes: routes, limits: limits, timeouts: timeouts, tokenCache: tokenCache,
-            workers: workers, log: log,
+            workers: workers, log: log, admin: admin, stateDirectory: stateDirectory,
             removedFields: removed
-                + FieldNameRules.written(by: routes, andAbout: listeners))
+                + FieldNameRules.written(by: routes, andAbout: listeners.map(\.value)))
+    }
+
+    /// The folder's path. One that cannot be used is no error: without it a restart during an
+    /// issuer's outage has no keys, and all else is as it was.
+    private func stateDirectory(_ root: ObjectReader, _ files: FileAccess) -> String? {
+        guard let text = root.string("stateDirectory") else { return nil }
+        let path = files.resolve(text.value)
+        if checksKeyFiles, let fault = faultOfDirectory(path) {
+            root.diagnostics.warning(
+                "the state directory \"\(path)\": \(fault)", at: text.offset)
+        }
+        return path
     }
 }
 

@@ -1,4 +1,3 @@
-import Bytes
 import JSON
 import JWT
 import OpenSSL
@@ -10,28 +9,32 @@ struct IssuerDecoder {
 
     func decode(_ root: ObjectReader) -> [Configuration.Issuer] {
         var issuers: [Configuration.Issuer] = []
-        var names: [(issuer: Located<String>, name: String)] = []
+        var names: [(issuer: IssuerName, name: String)] = []
         for member in root.members("issuers") {
             guard let reader = ObjectReader(member.value, as: SchemaTables.issuer, root.diagnostics)
             else { continue }
-            let issuer = reader.string("issuer")
+            let issuer = TenantDecoder.name(reader)
             if let issuer {
-                if let twin = names.first(where: { $0.issuer.value.isExactly(issuer.value) }) {
+                if let twin = names.first(where: { $0.issuer.isAmbiguous(with: issuer) }) {
                     root.diagnostics.error(
-                        "the same \"issuer\" as \"\(twin.name)\"", at: issuer.offset,
-                        other: twin.issuer.offset)
+                        issuer.isPattern
+                            ? "an \"iss\" can fit this and \"\(twin.name)\""
+                            : "the same \"issuer\" as \"\(twin.name)\"",
+                        at: issuer.text.offset, other: twin.issuer.text.offset)
                 }
                 names.append((issuer, member.name))
             }
-            issuers.append(self.issuer(member.name, issuer?.value ?? "", reader))
+            issuers.append(self.issuer(member.name, issuer, reader))
         }
         return issuers
     }
 
     private func issuer(
-        _ name: String, _ issuer: String, _ reader: ObjectReader
+        _ name: String, _ issuer: IssuerName?, _ reader: ObjectReader
     ) -> Configuration.Issuer {
-        var rules = IssuerRules(name: name, issuer: issuer, audiences: audiences(reader))
+        var rules = IssuerRules(
+            name: name, issuer: issuer?.text.value ?? "", audiences: audiences(reader))
+        rules.tenants = TenantDecoder.rules(reader, of: issuer)
         rules.allowsNoAudience = reader.boolean("unsafeNoAudience")
         rules.allowsNoExpiry = reader.boolean("unsafeNoExpiry")
         rules.leeway = reader.duration("leeway")?.wholeSeconds ?? 0
@@ -46,7 +49,10 @@ struct IssuerDecoder {
                 at: reader.value("algorithms")?.offset ?? reader.offset)
         }
         rules.algorithms = algorithms?.compactMap { SignatureAlgorithm(name: $0.value) }
-        let source = keySource(reader, algorithms ?? [], &rules)
+        let source = KeySourceDecoder(
+            files: files, checksKeyFiles: checksKeyFiles, issuer: issuer
+        ).decode(reader, algorithms ?? [], &rules)
+        if case .fetched(let keys) = source { rules.tenants?.sharesKeys = !keys.isPerTenant }
         return Configuration.Issuer(rules: rules, keys: source ?? .secret)
     }
 
@@ -93,112 +99,5 @@ struct IssuerDecoder {
             }
             return name
         }
-    }
-
-    // MARK: Keys
-
-    private func keySource(
-        _ reader: ObjectReader, _ algorithms: [Located<String>], _ rules: inout IssuerRules
-    ) -> Configuration.KeySource? {
-        guard let value = reader.value("keys"),
-            let keys = ObjectReader(value, as: SchemaTables.keys, reader.diagnostics)
-        else { return nil }
-        let sources = ["file", "jwks", "secretFile"].filter { keys.has($0) }
-        guard let source = sources.first, sources.count == 1 else {
-            let later = ["url", "discovery"].contains { keys.object[$0] != nil }
-            if sources.isEmpty, later { return nil }
-            reader.diagnostics.error(
-                "\"keys\" must have exactly one of \"file\", \"jwks\" and \"secretFile\"",
-                at: value.offset)
-            return nil
-        }
-        checkAlgorithms(algorithms, withSecret: source == "secretFile", reader.diagnostics)
-        switch source {
-        case "file": return keyFile(keys)
-        case "jwks": return inlineKeys(keys)
-        default: return secret(keys, algorithms, &rules)
-        }
-    }
-
-    private func checkAlgorithms(
-        _ algorithms: [Located<String>], withSecret hasSecret: Bool, _ diagnostics: Diagnostics
-    ) {
-        for algorithm in algorithms where algorithm.value.hasPrefix("HS") != hasSecret {
-            diagnostics.error(
-                hasSecret
-                    ? "\(algorithm.value) cannot be checked with \"secretFile\""
-                    : "\(algorithm.value) needs \"secretFile\": public keys are no secrets",
-                at: algorithm.offset)
-        }
-    }
-
-    private func keyFile(_ keys: ObjectReader) -> Configuration.KeySource? {
-        guard let text = keys.string("file") else { return nil }
-        let path = files.resolve(text.value)
-        if checksKeyFiles { checkKeyFile(path, text.offset, keys.diagnostics) }
-        return .file(path: path)
-    }
-
-    private func checkKeyFile(_ path: String, _ offset: Int, _ diagnostics: Diagnostics) {
-        guard let bytes = files.read(path) else {
-            diagnostics.error("the key file \"\(path)\" cannot be read", at: offset)
-            return
-        }
-        do {
-            let set = try JWKSet(parsing: bytes.span)
-            for key in set.skipped {
-                diagnostics.warning(
-                    "key \(key.index) of \"\(path)\" is not used: \(ProblemText.of(key.reason))",
-                    at: offset)
-            }
-            if set.keys.isEmpty {
-                diagnostics.error("the key file \"\(path)\" has no usable key", at: offset)
-            }
-        } catch {
-            diagnostics.error("the key file \"\(path)\" \(ProblemText.of(error))", at: offset)
-        }
-    }
-
-    private func inlineKeys(_ keys: ObjectReader) -> Configuration.KeySource? {
-        guard let value = keys.value("jwks") else { return nil }
-        do {
-            let set = try JWKSet(value)
-            for key in set.skipped {
-                keys.diagnostics.warning(
-                    "this key is not used: \(ProblemText.of(key.reason))", at: key.offset)
-            }
-            if set.keys.isEmpty {
-                keys.diagnostics.error("\"jwks\" has no usable key", at: value.offset)
-            }
-            return .inline(set)
-        } catch {
-            keys.diagnostics.error("\"jwks\" \(ProblemText.of(error))", at: value.offset)
-            return nil
-        }
-    }
-
-    /// The secret must be as long as the hash (RFC 7518, section 3.2), for each algorithm named, or
-    /// for the shortest where none is.
-    private func secret(
-        _ keys: ObjectReader, _ algorithms: [Located<String>], _ rules: inout IssuerRules
-    ) -> Configuration.KeySource? {
-        guard let text = keys.string("secretFile") else { return nil }
-        let path = files.resolve(text.value)
-        guard var bytes = files.read(path) else {
-            keys.diagnostics.error("the secret file \"\(path)\" cannot be read", at: text.offset)
-            return nil
-        }
-        if bytes.last == UInt8(ascii: "\n") { bytes.removeLast() }
-        let needed =
-            algorithms.compactMap { SignatureAlgorithm(name: $0.value)?.hash?.byteCount }.max()
-            ?? 32
-        guard bytes.count >= needed else {
-            keys.diagnostics.error(
-                "the secret in \"\(path)\" has fewer than \(needed) bytes", at: text.offset,
-                hint: "make one with: head -c \(needed) /dev/urandom")
-            return nil
-        }
-        rules.secret = bytes
-        return .secret
     }
 }

@@ -7,14 +7,14 @@ struct ListenerDecoder {
     /// Every request field that a route writes, where the configuration names it.
     let fieldsOfRoutes: [Located<String>]
 
-    func decode(_ root: ObjectReader) -> [Configuration.Listener] {
+    /// The listeners, each at its address's place.
+    func decode(_ root: ObjectReader) -> [Located<Configuration.Listener>] {
         guard root.has("listeners"), let elements = root.elements("listeners") else { return [] }
         if elements.isEmpty {
             root.diagnostics.error(
                 "\"listeners\" is empty", at: root.value("listeners")?.offset ?? root.offset)
         }
-        var listeners: [Configuration.Listener] = []
-        var places: [Int] = []
+        var listeners: [Located<Configuration.Listener>] = []
         for element in elements {
             guard let reader = ObjectReader(element, as: SchemaTables.listener, root.diagnostics)
             else { continue }
@@ -22,42 +22,18 @@ struct ListenerDecoder {
             let proxies = trustedProxies(reader)
             let tls = ListenerTLSDecoder(files: files, fieldsOfRoutes: fieldsOfRoutes)
                 .decode(reader, protocols: protocols)
-            guard let address = address(reader) else { continue }
-            if let twin = listeners.firstIndex(where: { $0.address == address.value }),
+            guard let address = files.listenAddress(reader) else { continue }
+            if let twin = listeners.first(where: { $0.value.address == address.value }),
                 !address.value.letsTheSystemChoose
             {
                 root.diagnostics.error(
-                    "the same address as the listener", at: address.offset, other: places[twin])
+                    "the same address as the listener", at: address.offset, other: twin.offset)
             }
-            places.append(address.offset)
-            listeners.append(
-                .init(
-                    address: address.value, trustedProxies: proxies, tls: tls,
-                    protocols: protocols))
+            let listener = Configuration.Listener(
+                address: address.value, trustedProxies: proxies, tls: tls, protocols: protocols)
+            listeners.append(Located(value: listener, offset: address.offset))
         }
         return listeners
-    }
-
-    private func address(_ reader: ObjectReader) -> Located<Configuration.ListenAddress>? {
-        guard let text = reader.string("address") else { return nil }
-        if text.value.hasPrefix("unix:") {
-            let path = String(text.value.dropFirst(5))
-            let resolved = files.resolve(path)
-            if let fault = path.isEmpty ? "no path" : AddressText.faultOfSocketPath(resolved) {
-                reader.diagnostics.error("\"address\": \(fault)", at: text.offset)
-                return nil
-            }
-            return Located(value: .unix(path: resolved), offset: text.offset)
-        }
-        guard let (host, port) = AddressText.hostAndPort(text.value) else {
-            let hint =
-                text.value.hasPrefix("*:") || text.value.hasPrefix(":")
-                ? "for every address write \"0.0.0.0:PORT\" or \"[::]:PORT\""
-                : "write \"127.0.0.1:8080\", \"[::1]:8080\" or \"unix:/run/bearward.sock\""
-            reader.diagnostics.error("\"address\" is no address", at: text.offset, hint: hint)
-            return nil
-        }
-        return Located(value: .tcp(host: host, port: port), offset: text.offset)
     }
 
     private func protocols(_ reader: ObjectReader) -> [ApplicationProtocol] {
@@ -108,13 +84,5 @@ struct ListenerDecoder {
                 "the network has bits beyond its prefix", at: text.offset,
                 hint: "did you mean \"\(network)\"?")
         }
-    }
-}
-
-extension Configuration.ListenAddress {
-    /// Port 0 is another port each time.
-    fileprivate var letsTheSystemChoose: Bool {
-        if case .tcp(_, 0) = self { return true }
-        return false
     }
 }

@@ -35,8 +35,11 @@ enum SchemaTables {
             SchemaKey(
                 "workers", .integer(1...1024), "Threads that serve; one for each core if absent."),
             SchemaKey("log", .object(log), "What is written down."),
-            SchemaKey(later: "admin"),
-            SchemaKey(later: "stateDirectory"),
+            SchemaKey(
+                "admin", .object(admin), "The listener that tells of the process; none if absent."),
+            SchemaKey(
+                "stateDirectory", .string,
+                "A folder for what survives a restart: the last good keys."),
         ])
 
     static let listener = ObjectSchema(
@@ -59,7 +62,10 @@ enum SchemaTables {
     static let issuer = ObjectSchema(
         "issuers.NAME",
         [
-            SchemaKey("issuer", .string, "The exact iss of its tokens.", isRequired: true),
+            SchemaKey(
+                "issuer", .string,
+                "The exact iss of its tokens; with tenants, a URL where {tenant} is a segment.",
+                isRequired: true),
             SchemaKey("audiences", .array(.string), "A token's aud must name one of these."),
             SchemaKey(
                 "algorithms",
@@ -95,26 +101,8 @@ enum SchemaTables {
             SchemaKey(
                 "keys", .object(keys), "Where its keys come from: exactly one source.",
                 isRequired: true),
-            SchemaKey(later: "tenants"),
-        ])
-
-    static let keys = ObjectSchema(
-        "keys",
-        [
-            SchemaKey("file", .string, "A file with a JWK Set; a changed file is taken up."),
-            SchemaKey("jwks", .anything, "A JWK Set in place."),
             SchemaKey(
-                "secretFile", .string,
-                "A file whose bytes, less one final newline, are the secret for HS algorithms."),
-            SchemaKey(later: "url"),
-            SchemaKey(later: "discovery"),
-            SchemaKey(later: "refresh"),
-            SchemaKey(later: "ca"),
-            SchemaKey(later: "timeout"),
-            SchemaKey(later: "maxStale"),
-            SchemaKey(later: "unknownKeyCooldown"),
-            SchemaKey(later: "unsafePlainHTTP"),
-            SchemaKey(later: "unsafeFetchedSecrets"),
+                "tenants", .object(tenants), "Which tenants the {tenant} of issuer stands for."),
         ])
 
     static let upstream = ObjectSchema(

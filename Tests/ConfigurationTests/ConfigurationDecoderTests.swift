@@ -3,6 +3,7 @@ import Bytes
 import HTTP
 import JSON
 import JWT
+import Keys
 import OpenSSL
 import Testing
 
@@ -50,6 +51,18 @@ private let everything = #"""
         "secret": {
           "issuer": "https://c/", "audiences": ["x"], "algorithms": ["HS256"],
           "keys": { "secretFile": "/secret" }
+        },
+        "fetched": {
+          "issuer": "https://d/", "audiences": ["x"],
+          "keys": {
+            "url": "https://d/jwks?v=2", "refresh": "1m", "timeout": "2s", "maxStale": "2h",
+            "unknownKeyCooldown": "5s", "ca": "tls/ca.pem", "unsafePlainHTTP": true
+          }
+        },
+        "tenants": {
+          "issuer": "https://e/{tenant}/v2.0", "audiences": ["x"],
+          "tenants": { "allow": ["t1", "t2"], "claim": "/tid", "max": 5 },
+          "keys": { "discovery": true }
         }
       },
       "upstreams": {
@@ -96,7 +109,9 @@ private let everything = #"""
       "timeouts": { "head": "1s", "idle": "2s", "body": "3s", "drain": "0s" },
       "tokenCache": { "entries": 5, "size": "1KiB", "maxAge": "250ms" },
       "workers": 3,
-      "log": { "level": "debug", "access": "log/access.log" }
+      "log": { "level": "debug", "access": "log/access.log" },
+      "admin": { "address": "unix:run/admin.sock" },
+      "stateDirectory": "state"
     }
     """#.split(separator: "JWK").joined(separator: jwk)
 
@@ -217,7 +232,7 @@ private let secretFile = ["/secret": "0123456789abcdef0123456789abcdef\n"]
 
     @Test func issuersAreRead() throws {
         let all = try decodeEverything()
-        #expect(all.issuers.map(\.name) == ["file", "inline", "secret"])
+        #expect(all.issuers.map(\.name) == ["file", "inline", "secret", "fetched", "tenants"])
         var rules = IssuerRules(name: "file", issuer: "https://a/", audiences: ["x", "y"])
         rules.algorithms = [.rs256, .edDSA]
         rules.leeway = 5
@@ -238,6 +253,44 @@ private let secretFile = ["/secret": "0123456789abcdef0123456789abcdef\n"]
         #expect(set.keys.count == 1)
         #expect(all.issuers[2].keys == .secret)
         #expect(all.issuers[2].rules.secret == Array("0123456789abcdef0123456789abcdef".utf8))
+    }
+
+    @Test func fetchedKeysAreRead() throws {
+        let all = try decodeEverything()
+        let fetched = try all.issuers[3].fetchedKeys
+        let url = try #require(FetchURL("https://d/jwks?v=2"))
+        var policy = KeyFetchPolicy(location: .url(url))
+        policy.refresh = 60_000
+        policy.timeout = 2_000
+        policy.maxStale = 7_200_000
+        policy.unknownKeyCooldown = 5_000
+        #expect(fetched.policy == policy)
+        #expect(fetched.allowsPlainHTTP)
+        #expect(fetched.files == ["dir/tls/ca.pem"])
+        #expect(fetched.settings.protocols == [.http11])
+        #expect(fetched.settings.verifiesPeer)
+        let settings = try fetched.settings { try #require(Fixtures.material($0)) }
+        #expect(fetched.settings == settings)
+        #expect(settings.trust != nil)
+    }
+
+    @Test func tenantsAreRead() throws {
+        let issuer = try decodeEverything().issuers[4]
+        var rules = TenantRules(
+            pattern: "https://e/{tenant}/v2.0", allowed: ["t1", "t2"], claim: ClaimName("/tid"))
+        rules?.maxTenants = 5
+        #expect(issuer.rules.tenants == rules)
+        let location = try issuer.fetchedKeys.policy(forTenant: "t1")?.location
+        #expect(location == .discovery(issuer: "https://e/t1/v2.0"))
+    }
+
+    @Test func adminAndStateAreRead() throws {
+        let all = try decodeEverything()
+        #expect(all.admin == .init(address: .unix(path: "dir/run/admin.sock")))
+        #expect(all.stateDirectory == "dir/state")
+        let none = try configuration(sections())
+        #expect(none.admin == nil)
+        #expect(none.stateDirectory == nil)
     }
 
     @Test func upstreamsAreRead() throws {

@@ -35,7 +35,7 @@ import Testing
     }
 
     @Test func theRowsAreThere() {
-        #expect(ProblemCase.all.count > 150)
+        #expect(ProblemCase.all.count > 300)
     }
 
     @Test(arguments: ProblemCase.all)
@@ -62,7 +62,8 @@ import Testing
                     + #"did you mean "listeners"?"#,
                 "3:17: error: listeners[] lacks \"address\"",
                 "3:19: error: \"adress\" is no key of listeners[]; did you mean \"address\"?",
-                #"4:70: error: "keys" must have exactly one of "file", "jwks" and "secretFile""#,
+                #"4:70: error: "keys" must have exactly one of "file", "url", "discovery", "#
+                    + #""jwks" and "secretFile""#,
                 #"5:39: error: endpoint without a scheme; write "http://host:port", "#
                     + #""https://host:port", "h2c://host:port" or "unix:/path""#,
                 "5:73: error: \"endpoints\" is empty",
@@ -195,8 +196,8 @@ struct ProblemCase: CustomTestStringConvertible {
 
     static let all: [ProblemCase] = {
         let names = [
-            "listeners", "listener-tls", "issuers", "upstreams", "upstream-tls", "routes", "fields",
-            "settings",
+            "listeners", "listener-tls", "issuers", "keys", "tenants", "upstreams", "upstream-tls",
+            "routes", "fields", "settings",
         ]
         return names.flatMap { name in
             let text = try? String(

@@ -33,10 +33,9 @@ package struct ConfigurationFile {
                 problems: ["\(path): error: cannot be read: \(error.message)\(hint)"])
         }
         let decoder = ConfigurationDecoder(
-            file: path, environment: Process.environment, checksKeyFiles: checkingKeyFiles
-        ) { name in
-            try? Files.read(name, maxBytes: ConfigurationFile.maxNamedFile)
-        }
+            file: path, environment: Process.environment, checksKeyFiles: checkingKeyFiles,
+            readFile: { try? Files.read($0, maxBytes: ConfigurationFile.maxNamedFile) },
+            faultOfDirectory: { Files.faultOfDirectory($0) })
         let decoded = decoder.decode(text.span)
         return Outcome(
             configuration: decoded.configuration,
