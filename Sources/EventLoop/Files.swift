@@ -24,6 +24,11 @@ package enum Files {
         let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { throw .last(.open) }
         defer { close(descriptor) }
+        return try contents(of: descriptor, maxBytes: maxBytes)
+    }
+
+    /// Everything from the descriptor's place to the end.
+    static func contents(of descriptor: Int32, maxBytes: Int) throws(SystemError) -> [UInt8] {
         var contents: [UInt8] = []
         var block = [UInt8](repeating: 0, count: 65536)
         while true {

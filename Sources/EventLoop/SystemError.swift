@@ -5,8 +5,8 @@ internal import Glibc
 package struct SystemError: Error, Equatable, Sendable, CustomStringConvertible {
     /// The calls whose failure is told.
     package enum Call: String, Sendable {
-        case accept, bind, connect, epoll, eventfd, fstat, getaddrinfo, listen, open, pthread, read
-        case receive, send, setsockopt, signalfd, socket, write
+        case accept, bind, connect, epoll, eventfd, fstat, fsync, getaddrinfo, listen, mkdir, open
+        case pthread, read, receive, rename, send, setsockopt, signalfd, socket, write
     }
 
     /// The call that failed.

@@ -1,7 +1,7 @@
 internal import CLinux
 internal import Glibc
 
-/// A thread of the process, to be joined once.
+/// A thread of the process, to be joined or let go once.
 package struct Thread: ~Copyable {
     private let handle: pthread_t
 
@@ -43,5 +43,11 @@ package struct Thread: ~Copyable {
     package consuming func join() {
         // The handle was made by pthread_create and is joined once: this value is consumed.
         _ = pthread_join(handle, nil)
+    }
+
+    /// Lets the thread end when its work is done, with nobody waiting for it.
+    package consuming func detach() {
+        // As above: the handle is used for the last time.
+        _ = pthread_detach(handle)
     }
 }

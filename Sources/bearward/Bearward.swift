@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import Gateway
 
 /// The command line.
 @main
@@ -15,7 +16,7 @@ struct Bearward: ParsableCommand {
             Exit codes: 0 success, 64 wrong usage, 71 the system refused something (an address in \
             use, say), 78 the configuration has errors.
             """,
-        version: "0.1.0",
+        version: Product.version,
         subcommands: [Serve.self, Check.self])
 }
 
