@@ -17,7 +17,7 @@ struct KeyFetchRequest {
 }
 
 /// How a fetch ended.
-enum KeyFetchOutcome: Equatable {
+enum KeyFetchOutcome: Equatable, Sendable {
     /// A 200's body, its tag, and the milliseconds it asks to be believed for, if it does.
     case body([UInt8], etag: String?, freshFor: Int64?)
     /// What the tag stands for is still the latest.

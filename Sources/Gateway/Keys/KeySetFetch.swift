@@ -4,7 +4,7 @@ internal import Keys
 internal import OpenSSL
 
 /// A set of keys as it was fetched.
-struct FetchedKeySet: Equatable {
+struct FetchedKeySet: Equatable, Sendable {
     let set: JWKSet
     /// The text it was read from, for a snapshot.
     let text: [UInt8]
@@ -14,7 +14,7 @@ struct FetchedKeySet: Equatable {
 }
 
 /// How a look for a set of keys ended.
-enum KeySetOutcome: Equatable {
+enum KeySetOutcome: Equatable, Sendable {
     case found(FetchedKeySet)
     /// The set that was found last is still the latest.
     case notModified(freshFor: Int64?)
