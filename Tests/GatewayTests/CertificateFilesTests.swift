@@ -3,7 +3,6 @@ import EventLoop
 import Foundation
 import Logging
 import OpenSSL
-import Synchronization
 import Testing
 
 @testable import Gateway
@@ -223,31 +222,5 @@ struct CertificateFilesTests {
         #expect(told.map(\.count) == [1, 2, 3, 3])
         #expect(told[1].last == told[0].first && told[1].first != told[0].first)
         #expect(Array(told[3].dropFirst()) == Array(told[2].prefix(2)))
-    }
-}
-
-/// The errors logged, each with its fault.
-private final class ErrorLog: Sendable {
-    private let kept = Mutex<[String]>([])
-    var lines: [String] { kept.withLock { $0 } }
-
-    func add(_ line: String) { kept.withLock { $0.append(line) } }
-}
-
-private struct ErrorHandler: LogHandler {
-    let log: ErrorLog
-    var metadata: Logger.Metadata = [:]
-    var logLevel = Logger.Level.trace
-
-    init(log: ErrorLog) { self.log = log }
-
-    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
-        get { metadata[key] }
-        set { metadata[key] = newValue }
-    }
-
-    func log(event: LogEvent) {
-        guard event.level >= .warning else { return }
-        log.add("\(event.message) \(event.metadata ?? [:])")
     }
 }

@@ -73,7 +73,7 @@ final class Looking<Outcome: Sendable> {
         ending.milliseconds = Instant.now.milliseconds(since: start)
         // Whoever waits for the clock.
         if ending.outcomes.isEmpty { cancel() }
-        for _ in 0..<3 { loop.turn(maxWait: 20) }
+        for _ in 0..<3 { loop.turn(maxWait: 2) }
         ending.leaked = openDescriptors() - before
         ending.threads = means.names.threadCount
         return ending
