@@ -89,7 +89,7 @@ struct KeySetFetchTests {
             ).hasPrefix("GET /jwks "))
         let found = try found(try looking.outcome())
         #expect(found.set.keys.count == 1)
-        #expect(found.text == Self.set)
+        #expect(found.text == Array(Self.set.utf8))
         #expect(found.etag == "\"1\"")
         #expect(found.freshFor == 100_000)
     }

@@ -1,4 +1,3 @@
-internal import Bytes
 internal import EventLoop
 internal import JWT
 internal import Keys
@@ -8,7 +7,7 @@ internal import OpenSSL
 struct FetchedKeySet: Equatable, Sendable {
     let set: JWKSet
     /// The text it was read from, for a snapshot.
-    let text: String
+    let text: [UInt8]
     let etag: String?
     /// How long the issuer asks for it to be believed, in milliseconds.
     let freshFor: Int64?
@@ -168,8 +167,6 @@ final class KeySetFetch: EventHandler {
             do throws(KeyFault) {
                 let set = try JWKSet(fetched: text.span)
                 version = etag.map { Version(etag: $0, url: url) }
-                // A JSON text is UTF-8.
-                let text = String(validating: text.span) ?? ""
                 end(.found(.init(set: set, text: text, etag: etag, freshFor: freshFor)))
             } catch {
                 fail(error)
