@@ -44,6 +44,7 @@ struct KeyResponseReader: ~Copyable {
     private var received = 0
     private var decoder = BodyDecoder(.none)
     private var response: KeyResponse?
+    private var body = ByteBuffer()
 
     /// `maxBytes`: what a body may have.
     init(maxBytes: Int) {
@@ -66,6 +67,12 @@ struct KeyResponseReader: ~Copyable {
     /// The connection ended. The response if that makes it whole.
     mutating func end() throws(KeyFault) -> KeyResponse {
         guard let response, decoder.endsWithConnection else { throw .cutShort }
+        return whole(response)
+    }
+
+    private func whole(_ response: KeyResponse) -> KeyResponse {
+        var response = response
+        response.body = body.withBytes { [UInt8](copying: $0) }
         return response
     }
 
@@ -115,13 +122,10 @@ struct KeyResponseReader: ~Copyable {
         while true {
             switch try next(bytes, from: offset) {
             case .needsMore: return nil
-            case .complete: return response
+            case .complete: return response.map { whole($0) }
             case .data(let range):
-                guard (response?.body.count ?? 0) + range.count <= maxBytes else {
-                    throw .tooLarge
-                }
-                let data = bytes.extracting(range)
-                for index in 0..<data.count { response?.body.append(data[index]) }
+                guard body.count + range.count <= maxBytes else { throw .tooLarge }
+                body.append(bytes, range)
                 offset = range.upperBound
             }
         }
