@@ -23,13 +23,7 @@ extension Configuration.FetchedKeys {
     static let protocols: [ApplicationProtocol] = [.http11]
 
     /// Whether each tenant has keys of its own.
-    package var isPerTenant: Bool {
-        switch policy.location {
-        case .url: false
-        case .discovery(let issuer): issuer.contains(TenantRules.placeholder)
-        case .tenantURL: true
-        }
-    }
+    package var isPerTenant: Bool { policy.location.isPerTenant }
 
     /// Where and when a tenant's keys are fetched; all tenants' are the issuer's where it has one
     /// set for all. Nil for what is no tenant's name.
