@@ -51,7 +51,7 @@ package struct KeySnapshot: Sendable, Equatable {
         output.append(Self.end)
     }
 
-    /// Reads a file's bytes, if they are whole, of this set and neither too old nor from the future.
+    /// Reads a file, if it is whole, of this set, and neither too old nor from the future.
     package init(
         decoding bytes: Span<UInt8>, of identity: KeySetIdentity, maxStale: Int64,
         unixSeconds now: Int64
