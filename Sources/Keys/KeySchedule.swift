@@ -79,7 +79,10 @@ package struct KeySchedule: Sendable {
     private var failuresInARow = 0
     private var lastSuccess: Int64?
     private var freshUntil: Int64 = .min
+    /// When the last look began that an unknown key caused, and that tokens caused while there
+    /// were no keys.
     private var unknownKeyLookAt: Int64?
+    private var firstKeysLookAt: Int64?
     private var manualLookAt: Int64?
 
     /// A set without keys, to be looked for at once. The seed decides the jitter.
@@ -120,20 +123,26 @@ package struct KeySchedule: Sendable {
         }
     }
 
-    /// Somebody showed a token whose key is not among those there are.
+    /// Somebody showed a token whose key is not among those there are, or there are none.
     package mutating func unknownKey(now: Int64) -> Answer {
         if isLooking { return .joined }
         let earliest = unknownKeyLookAllowedAt
         if let earliest, now < earliest { return .refused(until: earliest) }
-        unknownKeyLookAt = now
-        counts.unknownKeyFetches += 1
+        if hasKeys {
+            unknownKeyLookAt = now
+            counts.unknownKeyFetches += 1
+        } else {
+            firstKeysLookAt = now
+        }
         begin()
         return .started
     }
 
-    /// From when on an unknown key may cause a look; nil for from now on.
+    /// From when on an unknown key may cause a look; nil for from now on. Looks for keys of which
+    /// there are none have the same pause between them, but do not spend that of unknown keys: a
+    /// rotation right after an outage is not made to wait for it.
     package var unknownKeyLookAllowedAt: Int64? {
-        unknownKeyLookAt?.addingSaturated(policy.unknownKeyCooldown)
+        (hasKeys ? unknownKeyLookAt : firstKeysLookAt)?.addingSaturated(policy.unknownKeyCooldown)
     }
 
     /// An operator wants to know.

@@ -173,6 +173,27 @@ private let edgeTimes: [Int64] = [
         #expect(schedule.counts.fetches == 3)
     }
 
+    @Test("Tokens that come before the first keys spend no cool-down of unknown keys")
+    func firstKeys() throws {
+        var schedule = try Self.schedule()
+        #expect(schedule.tick(now: Self.start) == .fetch)
+        schedule.failed(now: Self.start)
+        #expect(schedule.unknownKey(now: Self.start + 10) == .started)
+        schedule.failed(now: Self.start + 20)
+        let until = Self.start + 10 + 30 * second
+        #expect(schedule.unknownKey(now: Self.start + 30) == .refused(until: until))
+        #expect(schedule.unknownKeyLookAllowedAt == until)
+        let retry = try #require(schedule.nextLook)
+        #expect(schedule.tick(now: retry) == .fetch)
+        schedule.succeeded(freshFor: nil, now: retry)
+        // The issuer is there, and rotates at once.
+        #expect(schedule.unknownKeyLookAllowedAt == nil)
+        #expect(schedule.unknownKey(now: retry + 1) == .started)
+        schedule.succeeded(freshFor: nil, now: retry + 2)
+        #expect(schedule.unknownKey(now: retry + 3) == .refused(until: retry + 1 + 30 * second))
+        #expect(schedule.counts.unknownKeyFetches == 1)
+    }
+
     @Test("Scheduled looks neither start the cool-down nor wait for it")
     func scheduledLooks() throws {
         var schedule = try Self.running(freshFor: 60 * second)
