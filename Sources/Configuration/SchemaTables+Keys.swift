@@ -21,8 +21,8 @@ extension SchemaTables {
                 "timeout", .duration(.milliseconds(100) ... .seconds(60)), "For a whole fetch.",
                 default: #""5s""#),
             SchemaKey(
-                "maxStale", .duration(.zero ... .seconds(30 * 86400)),
-                "How long keys are used that cannot be fetched again.", default: #""24h""#),
+                "maxStale", .duration(.seconds(1) ... .seconds(30 * 86400)),
+                "How long keys are used after the last fetch that succeeded.", default: #""24h""#),
             SchemaKey(
                 "unknownKeyCooldown", .duration(.milliseconds(100) ... .seconds(3600)),
                 "Least time between two fetches that tokens with an unknown key cause.",

@@ -28,9 +28,10 @@ package struct KeyFetchPolicy: Sendable, Equatable {
         return policy
     }
 
-    /// How long a set is fresh for which the issuer asked for this time, if it asked.
+    /// How long a set is fresh for which the issuer asked for this time, if it asked: never longer
+    /// than it is believed, or keys would be withdrawn while the issuer is well.
     package func lifetime(freshFor: Int64?) -> Int64 {
         let wanted = freshFor ?? refresh ?? Self.defaultRefresh
-        return max(1, min(wanted, refresh ?? .max))
+        return max(1, min(wanted, refresh ?? .max, maxStale))
     }
 }

@@ -107,6 +107,19 @@ private let edgeTimes: [Int64] = [
         #expect(schedule.state(now: Self.start + 2 * day) == .fresh)
     }
 
+    @Test(
+        "Keys that an issuer vouches for longer than they are believed are looked for in time",
+        arguments: [1, 2, 20, 300] as [Int64])
+    func freshnessWithinMaxStale(maxStale: Int64) throws {
+        for seed in 0..<50 as Range<UInt64> {
+            let schedule = try Self.running(
+                freshFor: 3600 * second, maxStale: maxStale * second, seed: seed)
+            let next = try #require(schedule.nextLook)
+            #expect(next <= Self.start + maxStale * second * 9 / 10)
+            #expect(schedule.staleUntil == Self.start + maxStale * second)
+        }
+    }
+
     @Test("When both are due, keys are withdrawn first and then looked for")
     func bothDue() throws {
         var schedule = try Self.running()
