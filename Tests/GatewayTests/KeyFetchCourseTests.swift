@@ -352,6 +352,21 @@ struct KeyFetchTLSTests {
         }
     }
 
+    @Test("What TLS said of one address is told, though another one hangs")
+    func preferredFault() throws {
+        let hanging = try HangingAddress(port: try #require(server.address.port))
+        let address = server.address
+        let looking = try Looking<KeyFetchOutcome>(url, timeout: 600) { _ in
+            [address, hanging.address]
+        }
+        #expect(try accept().shakeHands() != .complete)
+        let outcome = try looking.outcome()
+        guard case .failed(.tls) = outcome else {
+            Issue.record("\(outcome)")
+            return
+        }
+    }
+
     @Test("A server that wants to know us is told apart as well")
     func clientCertificate() throws {
         let looking = try looking()

@@ -121,10 +121,14 @@ final class KeyFetch: EventHandler {
 
     /// One address had its share of the time, or all of it is over.
     func deadlineReached() {
-        if Instant.now >= deadline { return end(.failed(.timeout)) }
+        let isOver = Instant.now >= deadline
         switch state {
-        case .connecting, .handshaking: tryNext(after: .timeout)
-        case .starting, .resolving, .reading: means.loop.setDeadline(timer, deadline)
+        case .connecting, .handshaking:
+            if isOver { nextAddress = addresses.count }
+            tryNext(after: .timeout)
+        case .starting, .resolving, .reading:
+            if isOver { return end(.failed(.timeout)) }
+            means.loop.setDeadline(timer, deadline)
         case .ended: break
         }
     }
