@@ -23,4 +23,11 @@ package struct KeyNeed: Equatable, Sendable {
     /// The refusal where nobody waits: `unknownKey`, or `keysUnavailable` where there never was a
     /// set.
     package let refusal: TokenError
+
+    /// A need.
+    package init(place: KeyPlace, hash: UInt64, refusal: TokenError) {
+        self.place = place
+        self.hash = hash
+        self.refusal = refusal
+    }
 }

@@ -12,6 +12,10 @@ package struct Counters: Sendable {
     package var tokenCacheHits: UInt64 = 0
     /// Tokens that had to be verified.
     package var tokenCacheMisses: UInt64 = 0
+    /// Times that a request waited for keys, or for a look that would bring them.
+    package var waitsForKeys: UInt64 = 0
+    /// Requests that were judged because they had waited as long as they may.
+    package var verdictsLate: UInt64 = 0
     /// Connections accepted.
     package var connectionsAccepted: UInt64 = 0
     /// TLS handshakes with clients that came to their end.
@@ -53,6 +57,8 @@ package struct Counters: Sendable {
         wouldRefuse &+= other.wouldRefuse
         tokenCacheHits &+= other.tokenCacheHits
         tokenCacheMisses &+= other.tokenCacheMisses
+        waitsForKeys &+= other.waitsForKeys
+        verdictsLate &+= other.verdictsLate
         connectionsAccepted &+= other.connectionsAccepted
         handshakes &+= other.handshakes
         handshakeFailures &+= other.handshakeFailures

@@ -10,6 +10,8 @@ internal import Telemetry
 enum Verdict: ~Copyable {
     case admitted(UpstreamRequest)
     case refused(Answer)
+    /// To be judged again, the same bytes, when it is settled or its time is up.
+    case waiting(PendingVerdict)
 }
 
 /// The door: from a request's head to a request for the upstream, or a refusal.
@@ -19,8 +21,7 @@ enum Verdict: ~Copyable {
 final class Admission {
     private let routeTable: RouteTable
     private let authorizer: Authorizer
-    private let verifier: TokenVerifier
-    private let cache: TokenCache
+    private let tokens: TokenReader
     private let fieldNames: FieldNamePolicy
     private let plans: [RoutePlan]
     private let issuerNames: [[UInt8]]
@@ -35,9 +36,7 @@ final class Admission {
         let rules = configuration.routes.map(\.rules)
         routeTable = RouteTable(rules.map(\.pattern))
         authorizer = Authorizer(rules)
-        verifier = TokenVerifier(
-            configuration.issuers.map(\.rules), maxTokenBytes: configuration.limits.token)
-        cache = TokenCache(configuration.tokenCache)
+        tokens = TokenReader(configuration, worker: worker)
         fieldNames = FieldNamePolicy(removing: configuration.removedFields)
         plans = configuration.routes.map { route in
             let upstream = configuration.upstreams[route.upstream]
@@ -48,29 +47,59 @@ final class Admission {
         issuerNames = configuration.issuers.map { Array($0.name.utf8) }
         realm = configuration.realm
         self.worker = worker
-        for (index, issuer) in configuration.issuers.enumerated() {
-            if case .inline(let set) = issuer.keys { replaceKeys(ofIssuer: index, with: set) }
-        }
     }
 
-    /// Takes a new key set for an issuer.
-    func replaceKeys(ofIssuer index: Int, with set: JWKSet) {
-        verifier.replaceKeys(of: KeyPlace(issuer: index), with: set)
+    // MARK: Keys and those who wait for them
+
+    /// Takes a new key set; nil withdraws the keys. Requests that wait for them are judged again.
+    func replaceKeys(of place: KeyPlace, with set: JWKSet?) {
+        tokens.replaceKeys(of: place, with: set)
     }
+
+    /// A look for keys that was asked for came to its end: see `WorkerMessage.lookEnded`.
+    func lookEnded(_ place: KeyPlace, didSucceed: Bool, nextAt: Int64) {
+        tokens.lookEnded(place, didSucceed: didSucceed, nextAt: nextAt)
+    }
+
+    /// A request has waited as long as it may. It can be judged again at once.
+    func expire(_ pending: PendingVerdict) {
+        worker.counters.verdictsLate &+= 1
+        tokens.endWait(of: pending)
+        pending.expire()
+    }
+
+    /// A request that waits is not judged any more: its client has gone, or broke its own word.
+    func forget(_ pending: PendingVerdict) {
+        tokens.endWait(of: pending)
+        pending.forget()
+    }
+
+    /// The end of a request whose client went before there was a verdict.
+    func abandon(_ pending: PendingVerdict) {
+        forget(pending)
+        let record = pending.record
+        record.outcome.status = Failure.clientGone.status
+        record.outcome.note(.clientGone)
+        worker.finish(record, upstream: nil)
+    }
+
+    // MARK: Requests
 
     /// Whether a field of this name may not come from a client, in trailers as in heads.
     func isRemoved(_ name: Span<UInt8>) -> Bool {
         fieldNames.verdict(on: name) != .keep
     }
 
-    /// Judges one request. `framing`: what delimits its body on the client's side.
+    /// Judges one request. `framing`: what delimits its body on the client's side. `pending`: the
+    /// same request as it waited.
     func judge(
-        _ head: RequestHead, _ bytes: Span<UInt8>, framing: BodyFraming, client: Client
+        _ head: RequestHead, _ bytes: Span<UInt8>, framing: BodyFraming, client: Client,
+        resuming pending: PendingVerdict? = nil
     ) -> Verdict {
-        let record = worker.takeRecord()
+        let record = pending?.record ?? worker.takeRecord()
         record.format = AnswerFormat(head.fields, bytes)
         record.isHead = head.isHead(bytes)
-        ids.take(head.fields, bytes, into: &record.id)
+        if pending == nil { ids.take(head.fields, bytes, into: &record.id) }
         var route: RoutePlan?
         do throws(Failure) {
             try checkFields(head.fields, bytes, isTrusted: client.isTrusted)
@@ -79,7 +108,11 @@ final class Admission {
             let plan = plans[index]
             route = plan
             beginLine(record, head, bytes, path: path.0, route: plan.name, client)
-            let permit = try permit(index, head.fields, bytes, record)
+            let permit: Permit
+            switch try decide(index, head.fields, bytes, record, pending) {
+            case .permitted(let given): permit = given
+            case .waiting(let pending): return .waiting(pending)
+            }
             if let length = head.fields.contentLength, length > plan.maxBody {
                 throw .bodyTooLarge
             }
@@ -189,10 +222,21 @@ final class Admission {
         }
     }
 
-    private func permit(
-        _ route: Int, _ fields: FieldSection, _ bytes: Span<UInt8>, _ record: RequestRecord
-    ) throws(Failure) -> Permit {
-        let credential = try credential(route, fields, bytes)
+    /// What the rules say, if it can be said yet.
+    private enum Ruling: ~Copyable {
+        case permitted(Permit)
+        case waiting(PendingVerdict)
+    }
+
+    private func decide(
+        _ route: Int, _ fields: FieldSection, _ bytes: Span<UInt8>, _ record: RequestRecord,
+        _ pending: PendingVerdict?
+    ) throws(Failure) -> Ruling {
+        let credential: Credential
+        switch try self.credential(route, fields, bytes, record, pending) {
+        case .credential(let found): credential = found
+        case .waiting(let pending): return .waiting(pending)
+        }
         if case .verified(let token) = credential { identify(record, token) }
         switch authorizer.decide(route: route, credential) {
         case .permitted(let permit):
@@ -200,41 +244,26 @@ final class Admission {
                 record.outcome.decision = .wouldRefuse
                 record.outcome.reason = Failure.denied(refusal).reason
             }
-            return permit
+            return .permitted(permit)
         case .refused(let refusal): throw .denied(refusal)
         }
     }
 
     private func credential(
-        _ route: Int, _ fields: FieldSection, _ bytes: Span<UInt8>
-    ) throws(Failure) -> Credential {
-        guard authorizer.readsToken(route: route), fields.authorization >= 0 else { return .none }
+        _ route: Int, _ fields: FieldSection, _ bytes: Span<UInt8>, _ record: RequestRecord,
+        _ pending: PendingVerdict?
+    ) throws(Failure) -> TokenReader.Finding {
+        guard authorizer.readsToken(route: route), fields.authorization >= 0 else {
+            return .credential(.none)
+        }
         let value = bytes.extracting(fields[fields.authorization].value)
         switch BearerToken.read(value) {
-        case .otherScheme: return .none
+        case .otherScheme: return .credential(.none)
         case .malformed: throw .authorizationField
-        case .bearer(let token): return try verify(value.extracting(token.range), route)
-        }
-    }
-
-    private func verify(_ token: Span<UInt8>, _ route: Int) throws(Failure) -> Credential {
-        let now = TokenTime(
-            wallSeconds: worker.unixMilliseconds / 1000,
-            monotonicMilliseconds: worker.loop.now.nanoseconds / 1_000_000)
-        if let known = cache.find(token, at: now, trustedBy: verifier) {
-            worker.counters.tokenCacheHits += 1
-            return .verified(known)
-        }
-        // What is in the cache was looked at before it came in.
-        guard BearerToken.isWellFormed(token) else { throw .authorizationField }
-        worker.counters.tokenCacheMisses += 1
-        do throws(TokenError) {
-            let verified = try verifier.verify(
-                token, admitting: authorizer.issuers(ofRoute: route), now: now.wallSeconds)
-            cache.insert(verified, for: token, at: now)
-            return .verified(verified)
-        } catch {
-            return .refused(error)
+        case .bearer(let token):
+            return try tokens.read(
+                value.extracting(token.range), admitting: authorizer.issuers(ofRoute: route),
+                record, pending)
         }
     }
 
@@ -284,8 +313,10 @@ final class Admission {
         _ path: Span<UInt8>, _ route: [UInt8], _ client: Client
     ) {
         let clientText = client.text
+        // A request that has waited began before this turn.
+        let waited = worker.loop.now.milliseconds(since: record.startedAt)
         record.line.begin(
-            atUnixMilliseconds: worker.unixMilliseconds, clock: &clock, requestID: id,
+            atUnixMilliseconds: worker.unixMilliseconds &- waited, clock: &clock, requestID: id,
             client: clientText.span, method: bytes.extracting(head.method),
             host: bytes.extracting(head.authority), path: path, route: route.span)
     }

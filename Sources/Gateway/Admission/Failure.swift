@@ -18,6 +18,8 @@ enum Failure: Error, Equatable {
     case authorizationField
     /// The route's rules refuse it.
     case denied(Authorization.Refusal)
+    /// The token's signature did not get its turn: too many tokens are being verified.
+    case overloaded
     /// The body is longer than the route's `maxBody`.
     case bodyTooLarge
     /// The head did not come whole in time.
@@ -35,6 +37,7 @@ enum Failure: Error, Equatable {
         case .noRoute: 404
         case .methodNotAllowed: 405
         case .denied(let refusal): Failure.status(of: refusal)
+        case .overloaded: 503
         case .bodyTooLarge: 413
         case .headTimeout, .bodyTimeout: 408
         case .upstream(let fault): Failure.status(of: fault)
@@ -51,6 +54,7 @@ enum Failure: Error, Equatable {
         case .methodNotAllowed: .methodNotAllowed
         case .authorizationField: .badAuthorization
         case .denied(let refusal): Failure.reason(of: refusal)
+        case .overloaded: .overloaded
         case .bodyTooLarge: .tooLarge
         case .headTimeout, .bodyTimeout: .requestTimeout
         case .upstream(let fault): Failure.reason(of: fault)
@@ -166,6 +170,7 @@ extension Failure {
         case .methodNotAllowed: "the method is not allowed here"
         case .authorizationField: "the Authorization field is malformed or repeated"
         case .denied(let refusal): Failure.detail(of: refusal)
+        case .overloaded: "too many tokens are being verified at the moment"
         case .bodyTooLarge: "the body is longer than allowed here"
         case .headTimeout: "the request did not arrive in time"
         case .bodyTimeout: "the request's body did not arrive in time"

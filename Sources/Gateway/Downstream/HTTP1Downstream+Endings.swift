@@ -106,7 +106,8 @@ extension HTTP1Downstream {
     }
 
     func outputMoved(_ hasMoved: Bool) {
-        guard hasMoved else { return }
+        // A verdict's deadline stands, however the last response is being taken.
+        guard hasMoved, state != .awaitingVerdict else { return }
         if !transport.isFlushed { return bodyProgressed() }
         if closesWhenFlushed { return finishClosing() }
         if let exchange {
@@ -128,7 +129,7 @@ extension HTTP1Downstream {
             if input.isEmpty { close() } else { transport.resumeLater() }
         case .receivingBody: abort()
         // A client may end its direction and still read the responses.
-        case .awaitingResponse: break
+        case .awaitingResponse, .awaitingVerdict: break
         case .tunnel: exchange?.downstreamEndedTunnel()
         case .discardingBody, .lingering: close()
         case .closed: break
@@ -139,6 +140,10 @@ extension HTTP1Downstream {
     func close(withReset: Bool = false) {
         guard state != .closed else { return }
         state = .closed
+        if let pending {
+            self.pending = nil
+            worker.admission.abandon(pending)
+        }
         transport.close(withReset: withReset)
         input.removeAll()
         worker.forget(self)

@@ -5,11 +5,14 @@ internal import HTTP
 /// One client's HTTP/1.1 connection: requests in order, one exchange at a time.
 ///
 ///     awaitingHead ──▶ receivingBody ──▶ awaitingResponse ──▶ awaitingHead …
-///          │                │  └──────────────┬──▶ tunnel
-///          │                ▼ (refused)       │
-///          └───────▶ discardingBody ──▶ awaitingHead
-///                                     lingering ──▶ closed
+///      ▲   │                │  └──────────────┬──▶ tunnel
+///      │   │                ▼ (refused)       │
+///      │   ├───────▶ discardingBody ──▶ awaitingHead
+///      │   ▼                            lingering ──▶ closed
+///     awaitingVerdict
 ///
+/// A head that cannot be judged yet is kept with what follows it, and judged again from its first
+/// byte.
 /// Bytes that come too early (a pipelined request, a tunnel's before the 101) are kept and reading
 /// stops until their turn. Whatever this connection is asked to do while another one is being
 /// handled it does in a turn of its own.
@@ -17,6 +20,8 @@ final class HTTP1Downstream: ClientConnection {
     enum State: Equatable {
         /// Between requests, or in the middle of a head.
         case awaitingHead
+        /// The request's verdict waits for keys, or for its signature; its head is held.
+        case awaitingVerdict
         /// The exchange takes the request's body.
         case receivingBody
         /// The request is whole; its response is not.
@@ -46,6 +51,8 @@ final class HTTP1Downstream: ClientConnection {
     /// Part of a head, or what came too early.
     var input = HeldInput()
     var exchange: Exchange?
+    /// The request whose verdict waits, or is being resumed.
+    var pending: PendingVerdict?
     var relay = BodyRelay.none
     /// Whether another request may follow the one at hand.
     var keepsAlive = true
@@ -86,6 +93,7 @@ final class HTTP1Downstream: ClientConnection {
 
     func resume() {
         if transport.isBroken, state != .closed { return abort() }
+        if state == .awaitingVerdict, pending?.isSettled == true { state = .awaitingHead }
         consumeHeld()
         if hasSeenEnd, state == .awaitingHead { return closeAfterFlush() }
         pump()
@@ -96,6 +104,9 @@ final class HTTP1Downstream: ClientConnection {
         case .awaitingHead:
             if input.isEmpty { return close() }
             refuse(.headTimeout)
+        case .awaitingVerdict:
+            if let pending { worker.admission.expire(pending) }
+            resume()
         case .receivingBody, .awaitingResponse, .tunnel: exchange?.downstreamDeadline()
         case .discardingBody, .lingering: close()
         case .closed: break
@@ -124,7 +135,8 @@ final class HTTP1Downstream: ClientConnection {
         case .tunnel: input.isEmpty && exchange?.isUpstreamReady == true
         case .awaitingResponse: input.isEmpty
         case .discardingBody, .lingering: true
-        case .closed: false
+        // What follows the head is not wanted yet.
+        case .awaitingVerdict, .closed: false
         }
     }
 
@@ -181,7 +193,7 @@ final class HTTP1Downstream: ClientConnection {
             case .discardingBody: used = discard(bytes, from: offset) &- offset
             case .tunnel: used = consumeTunnel(rest)
             case .lingering: used = linger(rest)
-            case .awaitingResponse: used = 0
+            case .awaitingResponse, .awaitingVerdict: used = 0
             case .closed: return bytes.count
             }
             if used == 0 { return offset }
@@ -195,7 +207,7 @@ final class HTTP1Downstream: ClientConnection {
     private func consumeHead(_ bytes: Span<UInt8>) -> Int {
         if closesWhenFlushed { return bytes.count }
         // A client that does not read its responses gets no further ones made.
-        if transport.isCongested { return 0 }
+        if transport.isCongested, pending == nil { return 0 }
         let head = worker.requestHead
         let skipped = skipEmptyLine(bytes)
         if skipped > 0 { return skipped }
@@ -214,7 +226,7 @@ final class HTTP1Downstream: ClientConnection {
         }
         leadingLines = 0
         begin(head, bytes)
-        return head.length
+        return state == .awaitingVerdict ? 0 : head.length
     }
 
     private func skipEmptyLine(_ bytes: Span<UInt8>) -> Int {
@@ -235,9 +247,15 @@ final class HTTP1Downstream: ClientConnection {
         keepsAlive = head.wantsKeepAlive && !worker.isDraining
         let framing = head.framing
         relay = BodyRelay(framing)
-        switch worker.admission.judge(head, bytes, framing: framing, client: client) {
+        let resumed = pending
+        if resumed != nil { pending = nil }
+        switch worker.admission.judge(
+            head, bytes, framing: framing, client: client, resuming: resumed)
+        {
         case .refused(let answer):
             refuse(answer, framing: framing)
+        case .waiting(let pending):
+            wait(for: pending)
         case .admitted(let request):
             maxBody = request.route.maxBody
             transport.setDeadline(nil)
@@ -248,6 +266,19 @@ final class HTTP1Downstream: ClientConnection {
             // While it waits for a connection, its own deadline stands.
             if state == .receivingBody, !exchange.isWaiting { bodyProgressed() }
         }
+    }
+
+    /// The head and what follows stay in `input`: nothing of them is consumed.
+    private func wait(for pending: PendingVerdict) {
+        self.pending = pending
+        state = .awaitingVerdict
+        pending.tell(.http1(self))
+        transport.setDeadline(inMilliseconds: pending.millisecondsLeft(at: worker.loop.now))
+    }
+
+    /// The request can be judged again.
+    func verdictReady() {
+        transport.resumeLater()
     }
 
     private func consumeBody(_ bytes: Span<UInt8>, from start: Int) -> Int {

@@ -12,6 +12,8 @@ final class HTTP2DownstreamStream: EventHandler {
     private let handle: HTTP2StreamHandle
     private let worker: Worker
     private var exchange: Exchange?
+    /// The request whose verdict waits.
+    private var pending: PendingVerdict?
     /// Whether the client may send more.
     private var isReceiving: Bool
     private var isClosed = false
@@ -21,6 +23,7 @@ final class HTTP2DownstreamStream: EventHandler {
     private var isEndHeld = false
     private var trailers = ByteBuffer()
     private var count: Int64 = 0
+    private var framing = BodyFraming.none
     private var length = BodyLength(.none)
     private var maxBody = Int64.max
     private var timer = Registration.none
@@ -38,25 +41,85 @@ final class HTTP2DownstreamStream: EventHandler {
 
     /// The request's head came: an RFC 9112 one, made from the header block.
     func begin(_ bytes: Span<UInt8>) {
+        guard let head = parse(bytes) else { return }
+        framing = framing(head)
+        length = BodyLength(framing)
+        judge(head, bytes, resuming: nil)
+    }
+
+    private func parse(_ bytes: Span<UInt8>) -> RequestHead? {
         let head = worker.requestHead
         do throws(MessageError) {
             guard try head.parse(bytes) else { throw .startLine }
+            return head
         } catch {
-            return refuse(.message(error))
+            refuse(.message(error))
+            return nil
         }
-        let framing = framing(head)
-        length = BodyLength(framing)
-        switch worker.admission.judge(head, bytes, framing: framing, client: connection.client) {
+    }
+
+    private func judge(
+        _ head: RequestHead, _ bytes: Span<UInt8>, resuming pending: PendingVerdict?
+    ) {
+        let client = connection.client
+        switch worker.admission.judge(
+            head, bytes, framing: framing, client: client, resuming: pending)
+        {
         case .refused(let answer):
             send(answer)
             worker.finish(answer.record, upstream: nil)
-        case .admitted(let request):
-            maxBody = request.route.maxBody
-            let exchange = Exchange(request, downstream: .http2(self), worker: worker)
-            self.exchange = exchange
-            exchange.start()
-            if isReceiving, !exchange.isWaiting { bodyProgressed() }
+        case .waiting(let pending): wait(for: pending, bytes)
+        case .admitted(let request): start(request)
         }
+    }
+
+    private func start(_ request: consuming UpstreamRequest) {
+        maxBody = request.route.maxBody
+        // What came while the verdict waited was held without a bound of its own.
+        if count > maxBody {
+            let record = request.record
+            send(worker.admission.answer(.bodyTooLarge, record, scope: request.route.scope))
+            return worker.finish(record, upstream: nil)
+        }
+        let exchange = Exchange(request, downstream: .http2(self), worker: worker)
+        self.exchange = exchange
+        exchange.start()
+        if !held.isEmpty || isEndHeld { forwardHeld() }
+        if isReceiving, !exchange.isWaiting { bodyProgressed() }
+    }
+
+    // MARK: While the verdict waits
+
+    private func wait(for pending: PendingVerdict, _ bytes: Span<UInt8>) {
+        self.pending = pending
+        pending.head.append(bytes)
+        pending.tell(.http2(self))
+        setDeadline(inMilliseconds: pending.millisecondsLeft(at: worker.loop.now))
+    }
+
+    /// The request can be judged again.
+    func verdictReady() {
+        worker.loop.resumeLater(timer)
+    }
+
+    /// Judges the same bytes again.
+    private func judgeAgain(_ pending: PendingVerdict) {
+        self.pending = nil
+        setDeadline(inMilliseconds: nil)
+        var bytes = ByteBuffer()
+        swap(&bytes, &pending.head)
+        bytes.withBytes { bytes in
+            guard let head = parse(bytes) else { return }
+            judge(head, bytes, resuming: pending)
+        }
+    }
+
+    /// Refuses a request that breaks its own word before there is a verdict.
+    private func refuse(_ failure: Failure, _ pending: PendingVerdict) {
+        self.pending = nil
+        worker.admission.forget(pending)
+        send(worker.admission.answer(failure, pending.record, scope: nil))
+        worker.finish(pending.record, upstream: nil)
     }
 
     /// Refuses what is no request.
@@ -67,8 +130,7 @@ final class HTTP2DownstreamStream: EventHandler {
     }
 
     func received(_ bytes: Span<UInt8>) {
-        // Of a refused request nothing more is wanted, and no window is given for it.
-        guard let exchange else { return }
+        guard let exchange else { return hold(bytes) }
         count &+= Int64(bytes.count)
         guard length.take(bytes.count) else { return exchange.fail(.message(.contentLength)) }
         if count > maxBody { return exchange.fail(.bodyTooLarge) }
@@ -81,6 +143,15 @@ final class HTTP2DownstreamStream: EventHandler {
         if self.exchange != nil, !exchange.isWaiting { bodyProgressed() }
     }
 
+    /// Of a refused request nothing more is wanted, and no window is given for it. Where the
+    /// verdict waits, the window bounds what is held.
+    private func hold(_ bytes: Span<UInt8>) {
+        guard let pending else { return }
+        count &+= Int64(bytes.count)
+        guard length.take(bytes.count) else { return refuse(.message(.contentLength), pending) }
+        held.append(bytes)
+    }
+
     func receivedTrailers(_ lines: Span<UInt8>) {
         do throws(MessageError) {
             try TrailerSection.appendForwardable(
@@ -88,6 +159,7 @@ final class HTTP2DownstreamStream: EventHandler {
                 isRemoved: { worker.admission.isRemoved($0) })
         } catch {
             isReceiving = false
+            if let pending { return refuse(.message(error), pending) }
             exchange?.fail(.message(error))
             return
         }
@@ -96,6 +168,10 @@ final class HTTP2DownstreamStream: EventHandler {
 
     func receivedEnd() {
         isReceiving = false
+        if let pending {
+            guard length.isWhole else { return refuse(.message(.contentLength), pending) }
+            isEndHeld = true
+        }
         guard let exchange else { return }
         guard length.isWhole else { return exchange.fail(.message(.contentLength)) }
         if held.isEmpty, exchange.isUpstreamReady {
@@ -120,14 +196,22 @@ final class HTTP2DownstreamStream: EventHandler {
         let gone = exchange
         exchange = nil
         gone?.downstreamGone()
+        guard let pending else { return }
+        self.pending = nil
+        worker.admission.abandon(pending)
     }
 
     // MARK: The loop's side
 
     func ready(_ readiness: Readiness) {}
 
-    /// The upstream takes bytes again.
+    /// There is a verdict, or the upstream takes bytes again.
     func resume() {
+        guard let pending else { return forwardHeld() }
+        if pending.isSettled { judgeAgain(pending) }
+    }
+
+    private func forwardHeld() {
         guard let exchange, exchange.isUpstreamReady else { return }
         if !held.isEmpty {
             var bytes = ByteBuffer()
@@ -141,6 +225,10 @@ final class HTTP2DownstreamStream: EventHandler {
     }
 
     func deadlineReached() {
+        if let pending {
+            worker.admission.expire(pending)
+            return judgeAgain(pending)
+        }
         let buffered = connection.session.buffered(handle)
         // A stream whose turn does not come on a slow connection: that one's deadline counts.
         let waitsForTurn = buffered > 0 && !connection.transport.isFlushed

@@ -76,6 +76,14 @@ enum DownstreamStream {
         }
     }
 
+    /// The request can be judged again.
+    func verdictReady() {
+        switch self {
+        case .http1(let connection): connection.verdictReady()
+        case .http2(let stream): stream.verdictReady()
+        }
+    }
+
     /// The request's body moved, if slowly.
     func bodyProgressed() {
         switch self {

@@ -1,18 +1,11 @@
 internal import Configuration
 internal import EventLoop
+internal import JWT
 internal import Logging
 
 /// The control thread: hears signals, watches files with keys and certificates, makes keys for
 /// session tickets, resolves names in a thread beside it, and ends the workers in good order.
 final class Control: EventHandler {
-    /// What the workers' threads tell it.
-    private enum Message: Sendable {
-        case workerEnded
-        case workerFailed(SystemError)
-        case addresses(upstream: Int, endpoint: Int, [SocketAddress])
-        case accessLogEnded
-    }
-
     /// What the timer stands for, as the server ends.
     private enum Ending {
         case drain, accessLog
@@ -25,7 +18,7 @@ final class Control: EventHandler {
     private let context: WorkerContext
     private let logger: Logger
     private let loop: EventLoop
-    private let mailbox: Mailbox<Message>
+    private let mailbox: Mailbox<ControlMessage>
     private var workersLeft: Int
     private var failure: SystemError?
     private var isDraining = false
@@ -39,7 +32,7 @@ final class Control: EventHandler {
         self.context = context
         self.logger = logger
         loop = try EventLoop()
-        mailbox = try Mailbox()
+        mailbox = context.control
         workersLeft = context.mailboxes.count
     }
 
@@ -50,7 +43,7 @@ final class Control: EventHandler {
         tellFixedAddresses()
         let keyFiles = KeyFiles(configuration.issuers, loop: loop, logger: logger) {
             [unowned self] issuer, set in
-            tellAll(.keys(issuer: issuer, set))
+            tellAll(.keys(KeyPlace(issuer: issuer), set))
         }
         keyFiles.start()
         let ticketKeys = makeTicketKeys()
@@ -107,12 +100,17 @@ final class Control: EventHandler {
         loop.setDeadline(timer, Instant.now.advanced(byMilliseconds: milliseconds))
     }
 
-    private func take(_ message: Message) {
+    private func take(_ message: ControlMessage) {
         switch message {
         case .addresses(let upstream, let endpoint, let addresses):
             tellAll(.addresses(upstream: upstream, endpoint: endpoint, addresses))
             return
         case .accessLogEnded: return loop.stop()
+        case .keysWanted(let place, let worker):
+            context.mailboxes[worker].post(
+                .lookEnded(place, didSucceed: false, nextAt: .max))
+            return
+        case .keysUsed: return
         case .workerFailed(let error):
             failure = error
             tellAll(.stop)

@@ -82,7 +82,7 @@ package struct Server {
             upstreams: configuration.upstreams.enumerated().map {
                 UpstreamSettings($0.element, index: $0.offset)
             },
-            mailboxes: mailboxes,
+            mailboxes: mailboxes, control: try Mailbox(),
             budget: ConnectionBudget(
                 limit: configuration.limits.connections ?? affordable, workers: workerCount),
             accessLog: accessLog, logger: logger)

@@ -14,6 +14,8 @@ struct WorkerContext: Sendable {
     let settings: WorkerSettings
     let upstreams: [UpstreamSettings]
     let mailboxes: [Mailbox<WorkerMessage>]
+    /// The control thread's.
+    let control: Mailbox<ControlMessage>
     let budget: ConnectionBudget
     /// Nil where no access log is kept.
     let accessLog: AccessLog?
@@ -53,7 +55,8 @@ final class Worker {
     /// Whether lines are kept for an access log.
     let isLogging: Bool
 
-    private let index: Int
+    /// Its number among the workers.
+    let index: Int
     private let context: WorkerContext
     private var listeners: [Listener] = []
     private let listenerSettings: [ListenerSettings]
@@ -166,6 +169,11 @@ final class Worker {
         }
     }
 
+    /// Tells the control thread something.
+    func tellControl(_ message: ControlMessage) {
+        context.control.post(message)
+    }
+
     /// Sends what a connection has made for its streams once this turn's handlers were told: few
     /// calls, and few records, for many streams.
     func flushLater(_ connection: HTTP2Connection) {
@@ -224,7 +232,9 @@ final class Worker {
 
     private func receive(_ message: WorkerMessage) {
         switch message {
-        case .keys(let issuer, let set): admission.replaceKeys(ofIssuer: issuer, with: set)
+        case .keys(let place, let set): admission.replaceKeys(of: place, with: set)
+        case .lookEnded(let place, let didSucceed, let nextAt):
+            admission.lookEnded(place, didSucceed: didSucceed, nextAt: nextAt)
         case .addresses(let upstream, let endpoint, let addresses):
             pools[upstream].update(endpoint, addresses: addresses)
         case .connection(let descriptor, let address, let listener):

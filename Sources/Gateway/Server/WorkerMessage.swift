@@ -4,8 +4,13 @@ internal import OpenSSL
 
 /// What the control thread, and other workers, tell a worker: plain data.
 enum WorkerMessage: Sendable {
-    /// An issuer has a new key set.
-    case keys(issuer: Int, JWKSet)
+    /// A new key set; nil: the keys are withdrawn, as if they had never been obtained.
+    case keys(KeyPlace, JWKSet?)
+    /// The look for keys that this worker asked for came to its end, or was refused. The set that
+    /// it brought was told before. `didSucceed`: a set was seen, new or not, by a look that began
+    /// after it was asked for, so that what it lacks is missing. `nextAt`: when another look may be
+    /// asked for, in milliseconds of the monotonic clock.
+    case lookEnded(KeyPlace, didSucceed: Bool, nextAt: Int64)
     /// A configured endpoint's name has these addresses now.
     case addresses(upstream: Int, endpoint: Int, [SocketAddress])
     /// Another worker passes an accepted connection on.

@@ -43,7 +43,7 @@ final class RunningGateway {
             upstreams: configuration.upstreams.enumerated().map {
                 UpstreamSettings($0.element, index: $0.offset)
             },
-            mailboxes: mailboxes,
+            mailboxes: mailboxes, control: try Mailbox(),
             budget: ConnectionBudget(
                 limit: configuration.limits.connections ?? 10_000, workers: workerCount),
             accessLog: log, logger: Logger(label: "bearward"))

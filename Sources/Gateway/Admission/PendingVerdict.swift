@@ -1,0 +1,110 @@
+internal import Bytes
+internal import EventLoop
+internal import JWT
+
+/// A request that is judged later: it waits for keys, or for its signature to be checked in another
+/// thread.
+///
+///     Admission makes it ──▶ waits ──▶ settled ──▶ judged again ──▶ gone
+///                              ▲                        │
+///                              └────────────────────────┘ (a key first, then the signature)
+///
+/// Nothing of the first look is kept but the record: the same bytes are judged again from their
+/// beginning, so that no decision rests on half-known facts. Whoever settles it holds it by
+/// reference; once its client has gone, settling it does nothing.
+final class PendingVerdict {
+    /// What the wait has brought.
+    enum Outcome {
+        /// What was missing may be there: look again.
+        case lookAgain
+        /// The signature is right; the verifier has to say whether its key is still trusted.
+        case verified(VerifiedToken)
+        case refused(TokenError)
+        /// The signature's turn did not come in time.
+        case overloaded
+    }
+
+    /// Most milliseconds that one request waits, for whatever, all taken together.
+    static let maxMilliseconds: Int64 = 1000
+
+    /// The request's record, as far as it was written.
+    let record: RequestRecord
+    /// The request's head, where its connection does not keep it.
+    var head = ByteBuffer()
+    /// Whose keys it waits for, or last waited for.
+    private(set) var place: KeyPlace?
+    /// How many looks at those keys had ended when this began to wait, and for how many it waited.
+    private(set) var looksBefore = 0
+    private(set) var waits = 0
+
+    private let deadline: Instant
+    private var waiter: DownstreamStream?
+    private var outcome: Outcome?
+    /// What comes of it where nobody settles it in time.
+    private var lateOutcome = Outcome.lookAgain
+
+    init(_ record: RequestRecord, now: Instant) {
+        self.record = record
+        deadline = now.advanced(byMilliseconds: PendingVerdict.maxMilliseconds)
+    }
+
+    // MARK: The door's side
+
+    /// Whether there is time left to wait in.
+    func mayWait(at now: Instant) -> Bool { now < deadline }
+
+    /// Begins to wait for keys. `looks`: how many looks at them have ended so far.
+    func awaitKeys(for need: KeyNeed, looks: Int) {
+        place = need.place
+        looksBefore = looks
+        waits += 1
+        lateOutcome = .refused(need.refusal)
+    }
+
+    /// Begins to wait for the signature to be checked.
+    func awaitSignature() {
+        place = nil
+        lateOutcome = .overloaded
+    }
+
+    /// What the wait has brought. It does not wait any more then.
+    func takeOutcome() -> Outcome {
+        waiter = nil
+        return outcome.take() ?? .lookAgain
+    }
+
+    // MARK: The side of whoever is waited for
+
+    /// Says what came of it. The client's side judges the request again in a turn of its own.
+    func settle(_ outcome: Outcome) {
+        guard self.outcome == nil, let waiter else { return }
+        self.outcome = outcome
+        waiter.verdictReady()
+    }
+
+    // MARK: The client's side
+
+    /// Whether it can be judged again.
+    var isSettled: Bool { outcome != nil }
+
+    /// Milliseconds that are left, at least one.
+    func millisecondsLeft(at now: Instant) -> Int64 {
+        max(1, deadline.milliseconds(since: now))
+    }
+
+    /// Who is told when it is settled.
+    func tell(_ waiter: DownstreamStream) {
+        self.waiter = waiter
+    }
+
+    /// The time is up. It can be judged again at once.
+    func expire() {
+        waiter = nil
+        if outcome == nil { outcome = lateOutcome }
+    }
+
+    /// The client has gone.
+    func forget() {
+        waiter = nil
+    }
+}

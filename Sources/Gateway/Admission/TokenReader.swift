@@ -1,0 +1,134 @@
+internal import Authorization
+internal import Configuration
+internal import EventLoop
+internal import JWT
+internal import Telemetry
+
+/// From a token's bytes to what is known of it: the cache of verified ones first, then the
+/// examination, then the signature. A worker has one. A request whose token lacks a key that may be
+/// on its way, or whose signature has to wait for its turn, is judged again later.
+final class TokenReader {
+    /// What a token shows, if it can be said yet.
+    enum Finding {
+        case credential(Credential)
+        case waiting(PendingVerdict)
+    }
+
+    private let verifier: TokenVerifier
+    private let cache: TokenCache
+    private let waits: KeyWaits
+    private let uses: KeyUses
+    private let worker: Worker
+
+    init(_ configuration: Configuration, worker: Worker) {
+        verifier = TokenVerifier(
+            configuration.issuers.map(\.rules), maxTokenBytes: configuration.limits.token)
+        cache = TokenCache(configuration.tokenCache)
+        waits = KeyWaits(cooldowns: configuration.issuers.map(\.keys.unknownKeyCooldown)) {
+            [unowned worker] in worker.tellControl(.keysWanted($0, worker: worker.index))
+        }
+        uses = KeyUses(loop: worker.loop) { [unowned worker] in
+            worker.tellControl(.keysUsed($0))
+        }
+        self.worker = worker
+        for (index, issuer) in configuration.issuers.enumerated() {
+            if case .inline(let set) = issuer.keys {
+                replaceKeys(of: KeyPlace(issuer: index), with: set)
+            }
+        }
+    }
+
+    // MARK: Keys
+
+    /// Takes a new key set; nil withdraws the keys. Requests that wait for them are judged again.
+    func replaceKeys(of place: KeyPlace, with set: JWKSet?) {
+        if verifier.replaceKeys(of: place, with: set) { waits.keysChanged(place) }
+    }
+
+    /// A look for keys that was asked for came to its end: see `WorkerMessage.lookEnded`.
+    func lookEnded(_ place: KeyPlace, didSucceed: Bool, nextAt: Int64) {
+        waits.lookEnded(
+            place, didSucceed: didSucceed, nextAt: nextAt, now: now.monotonicMilliseconds)
+    }
+
+    /// A request does not wait any more.
+    func endWait(of pending: PendingVerdict) {
+        waits.remove(pending)
+    }
+
+    // MARK: Tokens
+
+    /// Looks at what follows `Bearer ` in the field. `pending`: the same request as it waited.
+    func read(
+        _ token: Span<UInt8>, admitting admitted: AdmittedIssuers, _ record: RequestRecord,
+        _ pending: PendingVerdict?
+    ) throws(Failure) -> Finding {
+        let now = now
+        if let known = cache.find(token, at: now, trustedBy: verifier) {
+            worker.counters.tokenCacheHits += 1
+            return .credential(.verified(known))
+        }
+        guard let pending else {
+            // What is in the cache was looked at before it came in.
+            guard BearerToken.isWellFormed(token) else { throw .authorizationField }
+            worker.counters.tokenCacheMisses += 1
+            return try examine(token, admitted, record, nil, now)
+        }
+        switch pending.takeOutcome() {
+        case .lookAgain: break
+        case .verified(let verified):
+            // A key that went meanwhile takes its tokens along.
+            if verifier.stillTrusts(verified, now: now.wallSeconds) {
+                return .credential(admit(verified, token, now))
+            }
+        case .refused(let error): return .credential(.refused(error))
+        case .overloaded: throw .overloaded
+        }
+        return try examine(token, admitted, record, pending, now)
+    }
+
+    /// Looks at a token that is not known. It may lack a key that is worth waiting for.
+    private func examine(
+        _ token: Span<UInt8>, _ admitted: AdmittedIssuers, _ record: RequestRecord,
+        _ pending: PendingVerdict?, _ now: TokenTime
+    ) throws(Failure) -> Finding {
+        do throws(TokenError) {
+            switch try verifier.examine(token, admitting: admitted, now: now.wallSeconds) {
+            case .ready(let examined):
+                return .credential(admit(try verifier.complete(examined), token, now))
+            case .lacksKey(let need):
+                if let waiting = wait(for: need, record, pending, now) { return .waiting(waiting) }
+                return .credential(.refused(need.refusal))
+            }
+        } catch {
+            return .credential(.refused(error))
+        }
+    }
+
+    private func admit(
+        _ verified: VerifiedToken, _ token: Span<UInt8>, _ now: TokenTime
+    ) -> Credential {
+        cache.insert(verified, for: token, at: now)
+        uses.note(verified, unixSeconds: now.wallSeconds)
+        return .verified(verified)
+    }
+
+    /// Lets a request wait for a key, if that may help and there is time and room.
+    private func wait(
+        for need: KeyNeed, _ record: RequestRecord, _ pending: PendingVerdict?, _ now: TokenTime
+    ) -> PendingVerdict? {
+        guard pending?.mayWait(at: worker.loop.now) ?? true,
+            waits.mayWait(for: need, after: pending, now: now.monotonicMilliseconds)
+        else { return nil }
+        let waiting = pending ?? PendingVerdict(record, now: worker.loop.now)
+        waits.add(waiting, for: need)
+        worker.counters.waitsForKeys &+= 1
+        return waiting
+    }
+
+    private var now: TokenTime {
+        TokenTime(
+            wallSeconds: worker.unixMilliseconds / 1000,
+            monotonicMilliseconds: worker.loop.now.nanoseconds / 1_000_000)
+    }
+}
