@@ -69,6 +69,21 @@ package struct JWKSet: Sendable, Equatable {
     }
 }
 
+extension JWKSet {
+    /// Whether both hold the same keys, in whatever order: some issuers' order changes from answer
+    /// to answer.
+    package func hasSameKeys(as other: JWKSet) -> Bool {
+        keys.count == other.keys.count && keys.allSatisfy(other.keys.contains)
+    }
+
+    /// Whether both skipped the same keys for the same reasons, wherever they stood.
+    package func hasSameSkipped(as other: JWKSet) -> Bool {
+        skipped.elementsEqual(other.skipped) {
+            $0.index == $1.index && $0.reason == $1.reason
+        }
+    }
+}
+
 extension JWK {
     /// One `kid` and family for two different keys: neither can be told from the other, so both go.
     fileprivate func conflicts(with other: JWK) -> Bool {

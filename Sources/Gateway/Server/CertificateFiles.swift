@@ -3,8 +3,8 @@ internal import EventLoop
 internal import Logging
 internal import OpenSSL
 
-/// Watches the files that listeners' and upstreams' TLS is made of, and hands each new set to the
-/// workers.
+/// Watches the files that TLS is made of, of listeners, upstreams and key fetching, and hands each
+/// new set to those who use it.
 ///
 /// The files of a block are taken as a set, and only one that a context can be made of: whoever
 /// replaces a certificate and its key does so one after the other, and between the two they do not
@@ -15,12 +15,14 @@ final class CertificateFiles: EventHandler {
     struct Actions {
         let onServer: (Int, TLSServerContext.Settings) -> Void
         let onClient: (Int, TLSClientContext.Settings) -> Void
+        let onIssuer: (Int, TLSClientContext.Settings) -> Void
     }
 
     /// Whose files they are: a place in the configuration, and what is in force there.
     private enum Owner {
         case listener(Int, Configuration.ListenerTLS, TLSServerContext.Settings)
         case upstream(Int, Configuration.UpstreamTLS, TLSClientContext.Settings)
+        case issuer(Int, Configuration.FetchedKeys, TLSClientContext.Settings)
     }
 
     /// What the last look found.
@@ -67,6 +69,13 @@ final class CertificateFiles: EventHandler {
                 Watched(
                     owner: .upstream(index, tls, tls.settings),
                     metadata: ["upstream": "\(upstream.name)"], files: tls.files))
+        }
+        for (index, issuer) in configuration.issuers.enumerated() {
+            guard case .fetched(let keys) = issuer.keys, !keys.files.isEmpty else { continue }
+            blocks.append(
+                Watched(
+                    owner: .issuer(index, keys, keys.settings),
+                    metadata: ["issuer": "\(issuer.name)"], files: keys.files))
         }
     }
 
@@ -116,6 +125,12 @@ final class CertificateFiles: EventHandler {
             try CertificateFiles.check(settings)
             blocks[index].owner = .upstream(place, tls, settings)
             actions.onClient(place, settings)
+        case .issuer(let place, let keys, let inForce):
+            let settings = try keys.settings(reading: CertificateFiles.read)
+            if settings == inForce { return false }
+            try CertificateFiles.check(settings)
+            blocks[index].owner = .issuer(place, keys, settings)
+            actions.onIssuer(place, settings)
         }
         return true
     }

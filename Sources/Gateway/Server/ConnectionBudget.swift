@@ -21,6 +21,9 @@ final class ConnectionBudget: Sendable {
         counts = (0..<workers).map { _ in Count() }
     }
 
+    /// Connections at all workers.
+    var count: Int { total.load(ordering: .relaxed) }
+
     /// Counts a connection in. False where there are as many as may be.
     func enter(_ worker: Int) -> Bool {
         guard total.wrappingAdd(1, ordering: .relaxed).newValue <= limit else {

@@ -3,8 +3,9 @@ internal import EventLoop
 internal import JWT
 internal import Logging
 
-/// The control thread: hears signals, watches files with keys and certificates, makes keys for
-/// session tickets, resolves names in a thread beside it, and ends the workers in good order.
+/// The control thread: hears signals, obtains issuers' keys, watches certificates, makes keys for
+/// session tickets, answers at the admin address, resolves names in a thread beside it, and ends
+/// the workers in good order.
 final class Control: EventHandler {
     /// What the timer stands for, as the server ends.
     private enum Ending {
@@ -22,6 +23,8 @@ final class Control: EventHandler {
     private var workersLeft: Int
     private var failure: SystemError?
     private var isDraining = false
+    private var keys: KeyService?
+    private let startedAt = Instant.unixMilliseconds / 1000
     private var timer = Registration.none
     private var ending = Ending.drain
 
@@ -37,19 +40,20 @@ final class Control: EventHandler {
     }
 
     /// Starts everything, serves, and returns when all workers have ended.
-    func run(_ sockets: [[ListeningSocket]]) throws(SystemError) {
+    func run(
+        _ sockets: [[ListeningSocket]], admin adminSocket: ListeningSocket?
+    ) throws(SystemError) {
         let signals = try Signals(loop: loop) { [unowned self] in take($0) }
         let reader = try MailboxReader(loop: loop, mailbox: mailbox) { [unowned self] in take($0) }
         tellFixedAddresses()
-        let keyFiles = KeyFiles(configuration.issuers, loop: loop, logger: logger) {
-            [unowned self] issuer, set in
-            tellAll(.keys(KeyPlace(issuer: issuer), set))
-        }
-        keyFiles.start()
+        let keys = try makeKeyService()
+        keys.start()
+        self.keys = keys
         let ticketKeys = makeTicketKeys()
-        let certificateFiles = watchCertificates()
+        let certificateFiles = watchCertificates(keys)
         try startAccessLog()
         try startResolution()
+        let admin = try startAdmin(adminSocket, keys)
         let workers = try WorkerThreads.start(sockets, context) { [mailbox] failure in
             mailbox.post(failure.map { .workerFailed($0) } ?? .workerEnded)
         }
@@ -58,8 +62,9 @@ final class Control: EventHandler {
         }
         loop.run()
         workers.join()
+        admin?.stop()
         endAccessLog()
-        withExtendedLifetime((signals, reader, keyFiles, ticketKeys, certificateFiles)) {}
+        withExtendedLifetime((signals, reader, ticketKeys, certificateFiles)) {}
         if let failure { throw failure }
     }
 
@@ -107,10 +112,11 @@ final class Control: EventHandler {
             return
         case .accessLogEnded: return loop.stop()
         case .keysWanted(let place, let worker):
-            context.mailboxes[worker].post(
-                .lookEnded(place, didSucceed: false, nextAt: .max))
+            keys?.wanted(place, by: worker)
             return
-        case .keysUsed: return
+        case .keysUsed(let uses):
+            keys?.used(uses)
+            return
         case .workerFailed(let error):
             failure = error
             tellAll(.stop)
@@ -141,14 +147,57 @@ final class Control: EventHandler {
         return keys
     }
 
-    private func watchCertificates() -> CertificateFiles {
+    private func makeKeyService() throws(SystemError) -> KeyService {
+        var snapshots: SnapshotFiles?
+        if let folder = configuration.stateDirectory {
+            snapshots = try SnapshotFiles(folder: folder, loop: loop, logger: logger)
+        }
+        let means = KeyFetchMeans(loop: loop, names: try NameLookup(loop: loop))
+        return KeyService(
+            configuration,
+            KeySurroundings(
+                publish: { [unowned self] in tellAll(.keys($0, $1)) },
+                lookEnded: { [context] worker, place, didSucceed, nextAt in
+                    context.mailboxes[worker].post(
+                        .lookEnded(place, didSucceed: didSucceed, nextAt: nextAt))
+                },
+                means: means, snapshots: snapshots, logger: logger))
+    }
+
+    private func watchCertificates(_ keys: KeyService) -> CertificateFiles {
         let files = CertificateFiles(
             configuration, loop: loop, logger: logger,
             actions: .init(
                 onServer: { [unowned self] in tellAll(.serverTLS(listener: $0, $1)) },
-                onClient: { [unowned self] in tellAll(.clientTLS(upstream: $0, $1)) }))
+                onClient: { [unowned self] in tellAll(.clientTLS(upstream: $0, $1)) },
+                onIssuer: { keys.replaceTrust(ofIssuer: $0, with: $1) }))
         files.start()
         return files
+    }
+
+    private func startAdmin(
+        _ socket: ListeningSocket?, _ keys: KeyService
+    ) throws(SystemError) -> AdminServer? {
+        guard let socket, let address = configuration.admin?.address else { return nil }
+        let readiness = { [unowned self] in
+            AdminReadiness(isDraining: isDraining, missing: keys.missing)
+        }
+        let (startedAt, context) = (self.startedAt, self.context)
+        let admin = AdminServer(
+            socket, configured: address, loop: loop,
+            actions: AdminActions(
+                readiness: readiness,
+                status: {
+                    StatusDocument(
+                        version: Product.version, startedAt: startedAt,
+                        now: Instant.unixMilliseconds / 1000, workers: context.mailboxes.count,
+                        connections: context.budget.count, readiness: readiness(),
+                        issuers: keys.statuses)
+                },
+                refresh: { keys.refresh($0) }))
+        try admin.start()
+        logger.info("admin listening", metadata: ["address": "\(admin.address)"])
+        return admin
     }
 
     private func startAccessLog() throws(SystemError) {

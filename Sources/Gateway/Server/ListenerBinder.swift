@@ -25,6 +25,17 @@ struct ListenerBinder {
         return sockets
     }
 
+    /// One socket that is nobody else's.
+    func bind(
+        _ address: Configuration.ListenAddress
+    ) throws(Server.Failure) -> ListeningSocket {
+        do throws(SystemError) {
+            return try .bind(try resolve(address))
+        } catch {
+            throw .listener(address.description, error.message)
+        }
+    }
+
     private func bind(_ address: SocketAddress) throws(SystemError) -> [ListeningSocket] {
         guard address.port != nil, workerCount > 1 else { return [try .bind(address)] }
         if ListeningSocket.isTaken(address) { throw .addressInUse }

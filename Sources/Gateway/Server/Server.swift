@@ -42,16 +42,22 @@ package struct Server {
         let workerCount = configuration.workers ?? Process.processorCount
         let binder = ListenerBinder(workerCount: workerCount)
         let sockets = try binder.bind(configuration.listeners)
+        let admin = try adminSocket(binder)
         do throws(SystemError) {
             let accessLog = try openAccessLog()
             let context = try makeContext(workerCount, descriptors, accessLog)
             let control = try Control(configuration, context: context, logger: logger)
-            try control.run(sockets)
+            try control.run(sockets, admin: admin)
         } catch {
             throw error.call == .open && accessLogPath != nil
                 ? .accessLog(accessLogPath ?? "", error.message) : .system(error.description)
         }
         for socket in sockets[0] { socket.removeFile() }
+    }
+
+    private func adminSocket(_ binder: ListenerBinder) throws(Failure) -> ListeningSocket? {
+        guard let admin = configuration.admin else { return nil }
+        return try binder.bind(admin.address)
     }
 
     private var accessLogPath: String? {

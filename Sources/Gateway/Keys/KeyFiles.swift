@@ -95,20 +95,8 @@ final class KeyFiles: EventHandler {
     }
 
     private func take(_ set: JWKSet, _ file: Watched) {
-        logger.info(
-            "keys read",
-            metadata: [
-                "issuer": "\(file.name)", "file": "\(file.path)", "keys": "\(set.keys.count)",
-                "skipped": "\(set.skipped.count)",
-            ])
-        for skipped in set.skipped {
-            logger.warning(
-                "key skipped",
-                metadata: [
-                    "issuer": "\(file.name)", "file": "\(file.path)", "index": "\(skipped.index)",
-                    "reason": "\(skipped.reason)",
-                ])
-        }
+        logger.report(
+            set, after: nil, ["issuer": "\(file.name)", "source": "\(file.path)"])
         onKeys(file.issuer, set)
     }
 
@@ -121,7 +109,7 @@ final class KeyFiles: EventHandler {
                 ? "key file cannot be used: the last good keys stay"
                 : "key file cannot be used: tokens of this issuer are answered 503 until it can",
             metadata: [
-                "issuer": "\(files[index].name)", "file": "\(files[index].path)",
+                "issuer": "\(files[index].name)", "source": "\(files[index].path)",
                 "fault": "\(fault)",
             ])
     }
