@@ -19,12 +19,17 @@ package final class Signals: EventHandler {
     private var registration = Registration.none
 
     /// Holds the signals back from every thread started afterwards, so that only the descriptor
-    /// tells them. Also ignores SIGPIPE: a closed peer is an outcome of a call, not a signal.
+    /// tells them. Also ignores broken pipes.
     package static func block() {
-        signal(SIGPIPE, SIG_IGN)
+        ignoreBrokenPipes()
         var set = unsafe signalSet()
         // The set is a local that the kernel copies.
         _ = unsafe pthread_sigmask(SIG_BLOCK, &set, nil)
+    }
+
+    /// Ignores SIGPIPE: a closed peer is an outcome of a call, not a signal.
+    package static func ignoreBrokenPipes() {
+        signal(SIGPIPE, SIG_IGN)
     }
 
     /// Begins to listen; `block` was called before any thread was started.

@@ -13,11 +13,11 @@ struct Bearward: ParsableCommand {
             and claims that a route asks for, and forwards what is allowed. One file, proxy.json, \
             says everything; docs/configuration.md describes it.
 
-            Exit codes: 0 success, 64 wrong usage, 71 the system refused something (an address in \
-            use, say), 78 the configuration has errors.
+            Exit codes: 0 success, 1 an issuer has no keys (keys), 64 wrong usage, 71 the system \
+            refused something (an address in use, say), 78 the configuration has errors.
             """,
         version: Product.version,
-        subcommands: [Serve.self, Check.self])
+        subcommands: [Serve.self, Check.self, Keys.self])
 }
 
 /// Where the configuration is.

@@ -69,13 +69,13 @@ final class AdminConnection: EventHandler {
     func deadlineReached() {
         if case .head = state, !input.isEmpty { return answer(.timeout) }
         if case .body = state { return answer(.timeout) }
-        // What the client has not taken by now it must not take for the whole.
-        close(withReset: !transport.isFlushed)
+        close()
     }
 
-    func close(withReset: Bool = false) {
+    /// Ends at once. What the client has not taken by now it must not take for the whole.
+    func close() {
         guard transport.isOpen else { return }
-        transport.close(withReset: withReset)
+        transport.close(withReset: !transport.isFlushed)
         server.forget(self)
     }
 
@@ -107,7 +107,7 @@ final class AdminConnection: EventHandler {
         if case .head = state { readHead() }
         if case .body(let request) = state { readBody(of: request) }
         if case .answered = state, restBytes > AdminConnection.maxRest {
-            close(withReset: !transport.isFlushed)
+            close()
         }
     }
 

@@ -53,6 +53,7 @@ package struct KeyReport: Equatable, Sendable {
     /// The report for people.
     package var text: String {
         if sets.isEmpty { return "no issuers" }
-        return sets.map { KeyTable($0, now: now).text }.joined(separator: "\n\n")
+        return sets.map { KeyTable($0, now: now, goesOn: isOfServer).text }.joined(
+            separator: "\n\n")
     }
 }

@@ -18,10 +18,13 @@ struct KeyTable {
 
     private let set: IssuerKeyStatus
     private let now: Int64
+    /// Whether looks go on after this one.
+    private let goesOn: Bool
 
-    init(_ set: IssuerKeyStatus, now: Int64) {
+    init(_ set: IssuerKeyStatus, now: Int64, goesOn: Bool) {
         self.set = set
         self.now = now
+        self.goesOn = goesOn
     }
 
     var text: String {
@@ -49,13 +52,14 @@ struct KeyTable {
         if let age = set.age, set.state != .none {
             facts[facts.count - 1] += " \(KeyTable.span(age)) ago"
         }
-        if let next = set.nextFetchAt { facts.append("next look \(ahead(next))") }
+        if goesOn, let next = set.nextFetchAt { facts.append("next look \(ahead(next))") }
         if set.state == .stale, let end = set.staleUntil {
             facts.append("given up \(ahead(end))")
         }
-        guard set.counts.fetches > 0 else { return facts.joined(separator: ", ") }
+        let looks = set.counts.fetches
+        guard goesOn, looks > 0 else { return facts.joined(separator: ", ") }
         let counts =
-            "\(set.counts.fetches) looks, \(set.counts.failures) failed, "
+            "\(looks) look\(looks == 1 ? "" : "s"), \(set.counts.failures) failed, "
             + "\(set.counts.unknownKeyFetches) for unknown keys"
         return facts.joined(separator: ", ") + "; " + counts
     }

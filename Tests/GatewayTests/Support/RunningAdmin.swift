@@ -14,6 +14,8 @@ final class RunningAdmin {
         var issuers: [IssuerKeyStatus] = []
         /// Names that were to be refreshed; "*" for all.
         var refreshed: [String] = []
+        /// What is told from the second status on; nil: the same.
+        var laterIssuers: [IssuerKeyStatus]?
     }
 
     final class Shared: Sendable {
@@ -64,6 +66,11 @@ final class RunningAdmin {
     /// Names that were to be refreshed so far.
     var refreshed: [String] { shared.script.withLock { $0.refreshed } }
 
+    /// Tells something else from the second status on.
+    func tellAfterwards(_ issuers: [IssuerKeyStatus]) {
+        shared.script.withLock { $0.laterIssuers = issuers }
+    }
+
     func connect(receiveBuffer: Int32? = nil) throws -> Peer {
         try Peer(to: address, receiveBuffer: receiveBuffer)
     }
@@ -83,10 +90,12 @@ extension RunningAdmin.Shared {
         AdminActions(
             readiness: { self.script.withLock { $0.readiness } },
             status: {
-                self.script.withLock {
-                    StatusDocument(
+                self.script.withLock { script in
+                    let document = StatusDocument(
                         version: "1.2.3", startedAt: 1000, now: 1090, workers: 2, connections: 3,
-                        readiness: $0.readiness, issuers: $0.issuers)
+                        readiness: script.readiness, issuers: script.issuers)
+                    script.issuers = script.laterIssuers ?? script.issuers
+                    return document
                 }
             },
             refresh: { name in
