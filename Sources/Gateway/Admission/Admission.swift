@@ -36,7 +36,7 @@ final class Admission {
         let rules = configuration.routes.map(\.rules)
         routeTable = RouteTable(rules.map(\.pattern))
         authorizer = Authorizer(rules)
-        tokens = TokenReader(configuration, worker: worker)
+        tokens = TokenReader(configuration, authorizer, worker: worker)
         fieldNames = FieldNamePolicy(removing: configuration.removedFields)
         plans = configuration.routes.map { route in
             let upstream = configuration.upstreams[route.upstream]
@@ -261,9 +261,7 @@ final class Admission {
         case .otherScheme: return .credential(.none)
         case .malformed: throw .authorizationField
         case .bearer(let token):
-            return try tokens.read(
-                value.extracting(token.range), admitting: authorizer.issuers(ofRoute: route),
-                record, pending)
+            return try tokens.read(value.extracting(token.range), route: route, record, pending)
         }
     }
 

@@ -14,13 +14,15 @@ final class TokenReader {
         case waiting(PendingVerdict)
     }
 
+    private let authorizer: Authorizer
     private let verifier: TokenVerifier
     private let cache: TokenCache
     private let waits: KeyWaits
     private let uses: KeyUses
     private let worker: Worker
 
-    init(_ configuration: Configuration, worker: Worker) {
+    init(_ configuration: Configuration, _ authorizer: Authorizer, worker: Worker) {
+        self.authorizer = authorizer
         verifier = TokenVerifier(
             configuration.issuers.map(\.rules), maxTokenBytes: configuration.limits.token)
         cache = TokenCache(configuration.tokenCache)
@@ -60,7 +62,7 @@ final class TokenReader {
 
     /// Looks at what follows `Bearer ` in the field. `pending`: the same request as it waited.
     func read(
-        _ token: Span<UInt8>, admitting admitted: AdmittedIssuers, _ record: RequestRecord,
+        _ token: Span<UInt8>, route: Int, _ record: RequestRecord,
         _ pending: PendingVerdict?
     ) throws(Failure) -> Finding {
         let now = now
@@ -72,7 +74,7 @@ final class TokenReader {
             // What is in the cache was looked at before it came in.
             guard BearerToken.isWellFormed(token) else { throw .authorizationField }
             worker.counters.tokenCacheMisses += 1
-            return try examine(token, admitted, record, nil, now)
+            return try examine(token, route, record, nil, now)
         }
         switch pending.takeOutcome() {
         case .lookAgain: break
@@ -84,15 +86,16 @@ final class TokenReader {
         case .refused(let error): return .credential(.refused(error))
         case .overloaded: throw .overloaded
         }
-        return try examine(token, admitted, record, pending, now)
+        return try examine(token, route, record, pending, now)
     }
 
     /// Looks at a token that is not known. It may lack a key that is worth waiting for.
     private func examine(
-        _ token: Span<UInt8>, _ admitted: AdmittedIssuers, _ record: RequestRecord,
+        _ token: Span<UInt8>, _ route: Int, _ record: RequestRecord,
         _ pending: PendingVerdict?, _ now: TokenTime
     ) throws(Failure) -> Finding {
         do throws(TokenError) {
+            let admitted = authorizer.issuers(ofRoute: route)
             switch try verifier.examine(token, admitting: admitted, now: now.wallSeconds) {
             case .ready(let examined):
                 return .credential(admit(try verifier.complete(examined), token, now))
