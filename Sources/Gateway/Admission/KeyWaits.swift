@@ -24,9 +24,10 @@ final class KeyWaits {
         var waiters: [PendingVerdict] = []
         /// Milliseconds of the monotonic clock, before which asking for a look is pointless.
         var nextLookAt = Int64.min
-        /// How many looks have ended, when the latest did, and whether it saw a set.
+        /// When the latest look was asked for, how many have ended, and whether the latest of those
+        /// saw a set.
+        var askedAt = Int64.min
         var looks = 0
-        var endedAt = Int64.min
         var didSucceed = false
         var absent: UnknownKeys
 
@@ -54,8 +55,9 @@ final class KeyWaits {
         guard let place = place(need.place) else { return false }
         if let last, last.place == need.place, last.looksBefore < place.looks {
             if place.didSucceed, need.refusal == .unknownKey {
-                // The same look counts once, however many waited for it.
-                place.absent.missed(need.hash, now: place.endedAt)
+                // From the look's beginning, as the cool-down: who came while it was under way may
+                // have been too late for it. The same look counts once, however many waited.
+                place.absent.missed(need.hash, now: last.lookAskedAt)
             }
             if place.didSucceed || last.waits >= KeyWaits.maxLooks { return false }
         }
@@ -66,6 +68,7 @@ final class KeyWaits {
         if place.isLooking { return true }
         guard now >= place.nextLookAt else { return false }
         place.isLooking = true
+        place.askedAt = now
         ask(need.place)
         return true
     }
@@ -73,7 +76,7 @@ final class KeyWaits {
     /// A request waits for a key.
     func add(_ pending: PendingVerdict, for need: KeyNeed) {
         guard let place = places[need.place] else { return }
-        pending.awaitKeys(for: need, looks: place.looks)
+        pending.awaitKeys(for: need, looks: place.looks, askedAt: place.askedAt)
         place.waiters.append(pending)
         count += 1
     }
@@ -96,12 +99,11 @@ final class KeyWaits {
 
     /// The look that was asked for came to its end, or was refused. `didSucceed`: a set was seen
     /// by a look that began after it was asked for. `next`: when another one may be asked for.
-    func lookEnded(_ name: KeyPlace, didSucceed: Bool, nextAt next: Int64, now: Int64) {
+    func lookEnded(_ name: KeyPlace, didSucceed: Bool, nextAt next: Int64) {
         guard let place = places[name] else { return }
         place.isLooking = false
         place.looks += 1
         place.nextLookAt = next
-        place.endedAt = now
         place.didSucceed = didSucceed
         for pending in takeWaiters(place) { pending.settle(.lookAgain) }
     }

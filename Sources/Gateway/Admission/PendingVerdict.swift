@@ -35,6 +35,8 @@ final class PendingVerdict {
     private(set) var place: KeyPlace?
     /// How many looks at those keys had ended when this began to wait, and for how many it waited.
     private(set) var looksBefore = 0
+    /// When the look was asked for that it waits for, in milliseconds of the monotonic clock.
+    private(set) var lookAskedAt = Int64.min
     private(set) var waits = 0
 
     private let deadline: Instant
@@ -54,9 +56,10 @@ final class PendingVerdict {
     func mayWait(at now: Instant) -> Bool { now < deadline }
 
     /// Begins to wait for keys. `looks`: how many looks at them have ended so far.
-    func awaitKeys(for need: KeyNeed, looks: Int) {
+    func awaitKeys(for need: KeyNeed, looks: Int, askedAt: Int64) {
         place = need.place
         looksBefore = looks
+        lookAskedAt = askedAt
         waits += 1
         lateOutcome = .refused(need.refusal)
     }

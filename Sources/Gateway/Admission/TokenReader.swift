@@ -49,8 +49,7 @@ final class TokenReader {
 
     /// A look for keys that was asked for came to its end: see `WorkerMessage.lookEnded`.
     func lookEnded(_ place: KeyPlace, didSucceed: Bool, nextAt: Int64) {
-        waits.lookEnded(
-            place, didSucceed: didSucceed, nextAt: nextAt, now: now.monotonicMilliseconds)
+        waits.lookEnded(place, didSucceed: didSucceed, nextAt: nextAt)
     }
 
     /// A request does not wait any more.
