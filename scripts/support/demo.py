@@ -1,4 +1,4 @@
-"""Runs the demo: keys, upstream, proxy, and curl lines whose answers it promises."""
+"""Runs the demo: issuer, upstream, proxy, and curl lines whose answers it promises."""
 
 import argparse
 import os
@@ -11,11 +11,13 @@ import sys
 import threading
 import time
 
+import demo_keys
 import demo_upstream
 from demo_issuer import HOUR, Issuer
 
 PROXY = ("127.0.0.1", 8080)
 UPSTREAM_PORT = 9000
+KEYS_PORT = 9001
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
@@ -30,12 +32,15 @@ def cases(issuer):
     expired = issuer.token(scope="orders:read", expires_in=-HOUR)
     # The same header and claims under a key that the proxy has never seen.
     forged = Issuer().token(scope="orders:read")
+    rotated = issuer.token(scope="orders:read", rotated=True)
     return [
         ("public: no token is read", 200, [f"{base}/health"]),
         ("allowed: RS256, the scope fits", 200, [*bearer(reading), order]),
         ("allowed: ES256, another scope", 200,
          [*bearer(issuer.token(scope="orders:write")), "--json", '{"item":"tea"}',
           f"{base}/orders"]),
+        ("allowed: signed with a key that was published after the start", 200,
+         [*bearer(rotated), order]),
         ("no token", 401, [order]),
         ("wrong scope", 403, [*bearer(reading), "-X", "DELETE", order]),
         ("expired", 401, [*bearer(expired), order]),
@@ -102,14 +107,12 @@ def main():
     # Ctrl-C and a plain `kill` both end in the cleaning up below.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
-    refuse_taken_port(PROXY)
-    refuse_taken_port(("127.0.0.1", UPSTREAM_PORT))
-    folder = ROOT / ".build/demo"
-    folder.mkdir(parents=True, exist_ok=True)
+    for port in (PROXY[1], UPSTREAM_PORT, KEYS_PORT):
+        refuse_taken_port(("127.0.0.1", port))
     issuer = Issuer()
-    issuer.write_key_set(folder / "jwks.json")
-    upstream = demo_upstream.serve(UPSTREAM_PORT)
-    threading.Thread(target=upstream.serve_forever, daemon=True).start()
+    servers = [demo_upstream.serve(UPSTREAM_PORT), demo_keys.serve(KEYS_PORT, issuer)]
+    for server in servers:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
     # Its own session: Ctrl-C then reaches the proxy once, from here.
     proxy = subprocess.Popen(
         [options.binary, "serve", "--config", str(ROOT / "proxy.json")], start_new_session=True)
@@ -124,7 +127,8 @@ def main():
         return 0
     finally:
         end(proxy)
-        upstream.shutdown()
+        for server in servers:
+            server.shutdown()
 
 
 if __name__ == "__main__":

@@ -12,17 +12,23 @@ HOUR = 3600
 
 
 class Issuer:
-    """Holds an RS256 and an ES256 key and signs access tokens with them."""
+    """Holds an RS256 and two ES256 keys and signs access tokens with them."""
 
     def __init__(self):
         self.rsa = RSAKey.generate_key(2048, {"kid": "demo-rs256", "use": "sig", "alg": "RS256"})
         self.ec = ECKey.generate_key("P-256", {"kid": "demo-es256", "use": "sig", "alg": "ES256"})
+        # Not in the key set at first: what a rotation brings.
+        self.next = ECKey.generate_key("P-256", {"kid": "demo-next", "use": "sig", "alg": "ES256"})
+
+    def key_set(self, *, rotated=False):
+        """The JWK Set as text."""
+        keys = [self.rsa, self.ec] + ([self.next] if rotated else [])
+        return json.dumps({"keys": [key.as_dict(private=False) for key in keys]}, indent=2)
 
     def write_key_set(self, path):
         """Replaces the file in one step, so that a reader never sees half of it."""
-        key_set = {"keys": [key.as_dict(private=False) for key in (self.rsa, self.ec)]}
         fresh = path.with_suffix(".new")
-        fresh.write_text(json.dumps(key_set, indent=2))
+        fresh.write_text(self.key_set())
         fresh.replace(path)
 
     def write_public_key(self, algorithm, path):
@@ -30,8 +36,8 @@ class Issuer:
         key = self.rsa if algorithm == "RS256" else self.ec
         path.write_bytes(key.as_pem(private=False))
 
-    def token(self, algorithm="ES256", *, scope, expires_in=12 * HOUR):
-        key = self.rsa if algorithm == "RS256" else self.ec
+    def token(self, algorithm="ES256", *, scope, expires_in=12 * HOUR, rotated=False):
+        key = self.next if rotated else self.rsa if algorithm == "RS256" else self.ec
         now = int(time.time())
         header = {"alg": algorithm, "typ": "at+jwt", "kid": key.kid}
         claims = {
