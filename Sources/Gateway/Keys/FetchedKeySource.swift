@@ -158,8 +158,11 @@ final class FetchedKeySource: EventHandler {
         fetch.look(holdsKeys: set != nil) { [weak self] in self?.ended($0) }
     }
 
-    private func ended(_ outcome: KeySetOutcome) {
+    private func ended(_ end: KeySetOutcome) {
         let now = surroundings.milliseconds
+        var outcome = end
+        // Keys were withdrawn while the look was under way: there is nothing left to be confirmed.
+        if case .notModified = end, set == nil { outcome = .failed(.status(304)) }
         var hasChanged = false
         switch outcome {
         case .found(let found):

@@ -1,4 +1,5 @@
 internal import JWT
+internal import Keys
 internal import Logging
 
 extension Logger {
@@ -15,7 +16,7 @@ extension Logger {
         if let last, last.hasSameSkipped(as: set) { return }
         for skipped in set.skipped {
             let details: Metadata = [
-                "index": "\(skipped.index)", "reason": "\(skipped.reason)",
+                "index": "\(skipped.index)", "reason": "\(skipped.reason.text)",
             ]
             warning("key skipped", metadata: metadata.merging(details) { $1 })
         }
