@@ -15,6 +15,7 @@ struct CertificateFilesTests {
         let log = ErrorLog()
         private(set) var servers: [(place: Int, settings: TLSServerContext.Settings)] = []
         private(set) var clients: [(place: Int, settings: TLSClientContext.Settings)] = []
+        private(set) var issuers: [(place: Int, settings: TLSClientContext.Settings)] = []
         private var watcher: CertificateFiles?
 
         /// Two listeners, of which the second ends TLS, and two upstreams, of which the second is
@@ -23,7 +24,7 @@ struct CertificateFilesTests {
             for (name, source) in [
                 ("server.pem", "api.pem"), ("server.key", "api.key"), ("server.ocsp", "api.ocsp"),
                 ("clients.pem", "ca.pem"), ("ca.pem", "ca.pem"), ("client.pem", "client.pem"),
-                ("client.key", "client.key"),
+                ("client.key", "client.key"), ("issuers.pem", "ca.pem"),
             ] {
                 try put(source, as: name)
             }
@@ -33,7 +34,8 @@ struct CertificateFilesTests {
                 configuration, loop: try EventLoop(), logger: logger,
                 actions: .init(
                     onServer: { [unowned self] in servers.append(($0, $1)) },
-                    onClient: { [unowned self] in clients.append(($0, $1)) }))
+                    onClient: { [unowned self] in clients.append(($0, $1)) },
+                    onIssuer: { [unowned self] in issuers.append(($0, $1)) }))
         }
 
         private func read() throws -> Configuration {
@@ -44,7 +46,11 @@ struct CertificateFilesTests {
                      "certificates":[{
                        "certificate":"server.pem","privateKey":"server.key","ocsp":"server.ocsp"}],
                      "clientCA":"clients.pem","clientCertificate":"optional"}}],
-                 "issuers":{},
+                 "issuers":{
+                   "file":{"issuer":"https://a.example/","audiences":["a"],
+                     "keys":{"file":"keys.json"}},
+                   "fetched":{"issuer":"https://b.example/","audiences":["b"],
+                     "keys":{"discovery":true,"ca":"issuers.pem"}}},
                  "upstreams":{
                    "plain":{"endpoints":["http://127.0.0.1:9"]},
                    "safe":{"endpoints":["https://127.0.0.1:9"],"tls":{
@@ -101,6 +107,22 @@ struct CertificateFilesTests {
         watching.start()
         #expect(watching.servers.map(\.place) == [1])
         #expect(watching.clients.isEmpty)
+    }
+
+    @Test("Authorities for key fetching are taken up as they change, if they can be used")
+    func issuersAuthorities() throws {
+        let watching = try Watching()
+        watching.start()
+        #expect(watching.issuers.isEmpty)
+        try watching.put("api.key", as: "issuers.pem")
+        watching.look()
+        watching.look()
+        #expect(watching.issuers.isEmpty && watching.log.lines.count == 1)
+        try watching.put("api.pem", as: "issuers.pem")
+        watching.look()
+        #expect(watching.issuers.map(\.place) == [1])
+        #expect(try watching.issuers.first?.settings.trust == Material.contents("api.pem"))
+        #expect(watching.servers.isEmpty && watching.clients.isEmpty)
     }
 
     @Test("A certificate and a key that come one after the other are taken up together")

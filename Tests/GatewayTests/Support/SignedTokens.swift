@@ -24,13 +24,18 @@ enum SignedToken {
 
 /// A JWK Set with that key under these names.
 func keySet(_ names: String...) throws -> JWKSet {
+    try JWKSet(parsing: Array(keySetText(names).utf8).span)
+}
+
+/// Such a set's text.
+func keySetText(_ names: [String]) -> String {
     let keys = names.map {
         """
         {"kty":"EC","crv":"P-256","kid":"\($0)","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",\
         "y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}
         """
     }
-    return try JWKSet(parsing: Array("{\"keys\":[\(keys.joined(separator: ","))]}".utf8).span)
+    return "{\"keys\":[\(keys.joined(separator: ","))]}"
 }
 
 /// A token that nobody signed, with a `kid` of the test's choice.
