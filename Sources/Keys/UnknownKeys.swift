@@ -39,12 +39,12 @@ package struct UnknownKeys: Sendable {
         return now < entry.missedAt.addingSaturated(entry.absence)
     }
 
-    /// Notes the keys that a look, which ended now, did not find.
+    /// Notes the keys that a look did not find; `now` is the look's time, when it began.
     package mutating func missed(_ hashes: [UInt64], now: Int64) {
         for hash in hashes { missed(hash, now: now) }
     }
 
-    /// Notes a key that a look, which ended now, did not find. The same look counts once.
+    /// Notes a key that a look, which began then, did not find. The same look counts once.
     package mutating func missed(_ hash: UInt64, now: Int64) {
         if entries.isEmpty { entries = Array(repeating: Entry(), count: Self.capacity) }
         guard let place = place(of: hash) else {
