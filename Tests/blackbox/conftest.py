@@ -6,6 +6,8 @@ from harness import standard as configurations
 from harness.gateway import BINARY, Gateway, Proxy, free_port
 from harness.upstream import Upstream
 
+pytest_plugins = ["harness.keyed"]
+
 
 def pytest_configure(config):
     if not BINARY.exists():

@@ -1,0 +1,196 @@
+"""What operators see of keys: `/healthz`, `/readyz`, `/status`, `/metrics` and `bearward keys`; and
+a look by hand."""
+
+import json
+import re
+import time
+
+import pytest
+from harness import issuer as answers
+from harness.gateway import poll
+from harness.issuer import slow
+from harness.keyed import run
+from harness.tokens import ec_key, keys, rsa_key
+
+KEY = ec_key("seen")
+RSA = rsa_key("rsa-seen")
+WEAK = rsa_key("weak", bits=1024)
+
+
+def tell(gateway, *options):
+    """`bearward keys` beside the running server, or without it."""
+    return run("keys", "--config", gateway.path, *options)
+
+
+def test_status_tells_each_key(issuers, keyed):
+    issuer = issuers(KEY, RSA.jwk(alg="RS256"), WEAK,
+                     {"kty": "oct", "kid": "o", "k": "AAAA"})
+    before = int(time.time())
+    gateway = keyed(main=issuer)
+    document = gateway.admin("/status")
+    assert document.get("Content-Type") == "application/json"
+    assert document.get("Cache-Control") == "no-store"
+    assert document.json()["name"] == "bearward" and document.json()["ready"] is True
+    status = gateway.status()
+    now = int(time.time())
+    assert status["source"] == issuer.keys_url and status["obtainedFrom"] == "fetch"
+    assert status["state"] == "fresh" and before <= status["fetchedAt"] <= now
+    assert now + 400 < status["nextFetchAt"] <= now + 600
+    assert status["staleUntil"] == pytest.approx(status["fetchedAt"] + 86400, abs=2)
+    assert (status["fetches"], status["failures"], status["unknownKeyFetches"]) == (1, 0, 0)
+    first, second = status["keys"]
+    assert (first["kid"], first["kty"], "alg" in first) == (KEY.kid, "EC", False)
+    assert (second["kid"], second["kty"], second["alg"]) == (RSA.kid, "RSA", "RS256")
+    for key in (first, second):
+        assert re.fullmatch(r"[A-Za-z0-9_-]{43}", key["thumbprint"])
+        assert before <= key["firstSeen"] <= now and "lastUsed" not in key
+    assert [(one["index"], one["kid"]) for one in status["skipped"]] == [(2, "weak"), (3, "o")]
+    assert all(one["reason"] for one in status["skipped"])
+
+
+def test_status_tells_last_use(issuers, keyed):
+    issuer = issuers(KEY, RSA)
+    gateway = keyed(main=issuer)
+    assert gateway.answer(issuer.mint(RSA)) == 200
+    assert gateway.answer(issuer.mint(KEY, signature=bytes(64))) == 401
+
+    def used():
+        return {key["kid"]: key.get("lastUsed") for key in gateway.status()["keys"]}
+
+    poll(lambda: used()[RSA.kid], 5, "the key's last use")
+    assert used()[KEY.kid] is None, "a forged signature is no use of a key"
+    assert abs(used()[RSA.kid] - time.time()) < 10
+
+
+def test_status_holds_no_secrets(issuers, keyed):
+    """Nothing private is in there; of local sources it says what they are."""
+    issuer = issuers(KEY)
+    block = {"issuer": "https://secret.test/", "audiences": ["https://api.test"],
+             "algorithms": ["HS256"], "keys": {"secretFile": "secret"}}
+    file = {"issuer": "https://issuer.test/", "audiences": ["https://api.test"],
+            "keys": {"file": "jwks.json"}}
+    inline = {**file, "issuer": "https://inline.test/", "keys": {"jwks": keys().key_set()}}
+    gateway = keyed(main=issuer, secret=block, file=file, inline=inline, wait=False)
+    gateway.until_keys("main", "file", "inline")
+    text = gateway.admin("/status").body.decode()
+    assert "bearward-black-box-secret" not in text and KEY.jwk()["x"] not in text
+    assert gateway.status("secret")["obtainedFrom"] == "secret"
+    assert gateway.status("file")["obtainedFrom"] == "file"
+    assert gateway.status("inline")["obtainedFrom"] == "inline"
+    assert gateway.admin("/readyz").status == 200
+
+
+def test_manual_look(issuers, keyed):
+    issuer, other = issuers(KEY), issuers(KEY)
+    gateway = keyed(main=issuer, other=other)
+    assert [(one["issuer"], one["outcome"]) for one in gateway.look("main")] \
+        == [("main", "started")]
+    issuer.wait(2)
+    assert other.count() == 1
+    assert gateway.look("main")[0]["outcome"] in ("tooSoon", "joined")
+    assert {one["issuer"] for one in gateway.look()} == {"main", "other"}
+    other.wait(2)
+    assert gateway.admin("/keys/refresh?issuer=nobody", "POST").status == 404
+    assert gateway.admin("/keys/refresh", "GET").status == 405
+
+
+def test_manual_looks_join_one_in_flight(issuers, keyed):
+    issuer = issuers(KEY)
+    gateway = keyed(main=issuer)
+    issuer.behaves(slow(1.5))
+    outcomes = [gateway.look("main")[0]["outcome"] for _ in range(10)]
+    assert outcomes[0] == "started" and set(outcomes[1:]) <= {"joined", "tooSoon"}
+    assert issuer.count() == 2
+
+
+def test_metrics_tell_keys_and_looks(issuers, keyed):
+    issuer = issuers(KEY, RSA, WEAK)
+    gateway = keyed(main=issuer)
+    issuer.behaves(answers.failing)
+    gateway.looks_again()
+    response = gateway.admin("/metrics")
+    assert response.get("Content-Type").startswith("text/plain; version=0.0.4")
+    samples = dict(line.rsplit(" ", 1) for line in response.body.decode().splitlines()
+                   if not line.startswith("#"))
+    assert samples['bearward_keys_usable{issuer="main"}'] == "2"
+    assert samples['bearward_keys_skipped{issuer="main"}'] == "1"
+    assert int(samples['bearward_key_fetches_total{issuer="main"}']) >= 2
+    assert int(samples['bearward_key_fetch_failures_total{issuer="main"}']) >= 1
+
+
+def test_data_plane_knows_nothing_of_the_admin_listener(issuers, keyed):
+    gateway = keyed(main=issuers(KEY))
+    for target in ("/healthz", "/readyz", "/status", "/metrics", "/keys/refresh"):
+        assert gateway.get(target).status == 404
+        assert gateway.send("POST", target).status == 404
+    assert gateway.admin("/public/x").status == 404 and gateway.admin("/token/x").status == 404
+
+
+@pytest.mark.parametrize("fields, host", [
+    ({"Origin": "https://evil.test"}, "localhost"), ({"Origin": "null"}, "localhost"),
+    ({}, "evil.test"), ({}, "localhost.evil.test")])
+@pytest.mark.parametrize("method, target", [("POST", "/keys/refresh"), ("GET", "/status")])
+def test_browsers_and_rebound_names_are_refused(issuers, keyed, fields, host, method, target):
+    issuer = issuers(KEY)
+    gateway = keyed(main=issuer)
+    assert gateway.admin(target, method, fields=fields, host=host).status == 403
+    assert issuer.count() == 1
+
+
+def test_listener_on_a_unix_socket(issuers, keyed):
+    gateway = keyed(main=issuers(KEY), options={"admin": {"address": "unix:admin.sock"}})
+    assert gateway.admin("/healthz").status == 200
+    assert "seen" in tell(gateway).stdout
+
+
+# The command line.
+def test_command_tells_what_the_server_knows(issuers, keyed):
+    issuer, dead = issuers(KEY, RSA.jwk(alg="RS256"), WEAK), issuers(KEY, start=False)
+    gateway = keyed(main=issuer, dead=dead, wait=False).until_keys("main")
+    done = tell(gateway)
+    assert done.returncode == 1, "an issuer has no keys"
+    for word in ("main", "dead", issuer.keys_url, KEY.kid, RSA.kid, "EC", "RSA", "RS256", "weak"):
+        assert word in done.stdout, done.stdout
+    assert issuer.count() == 1, "telling is not looking"
+    document = json.loads(tell(gateway, "--json").stdout)
+    assert {one["issuer"] for one in document["issuers"]} == {"main", "dead"}
+    dead.start()
+    gateway.until_keys("dead")
+    assert tell(gateway).returncode == 0
+
+
+def test_command_has_the_server_look_again(issuers, keyed):
+    issuer = issuers(KEY)
+    gateway = keyed(main=issuer)
+    issuer.publish(KEY, RSA)
+    done = tell(gateway, "--refresh")
+    assert done.returncode == 0 and RSA.kid in done.stdout, done.stdout + done.stderr
+    assert issuer.count() == 2
+
+
+def test_command_looks_itself_where_no_server_runs(issuers, keyed):
+    issuer, dead = issuers(KEY), issuers(KEY)
+    gateway = keyed(main=issuer, dead=dead)
+    assert gateway.gateway.stop() == 0
+    dead.stop()
+    done = tell(gateway)
+    assert done.returncode == 1 and KEY.kid in done.stdout, done.stdout + done.stderr
+    assert issuer.count() == 2
+    dead.start()
+    assert tell(gateway).returncode == 0
+
+
+def test_command_refuses_a_bad_configuration(folder):
+    (folder / "bad.json").write_text('{"issuers": 5}')
+    assert run("keys", "--config", folder / "bad.json").returncode == 78
+    assert run("keys", "--config", folder / "missing.json").returncode == 78
+
+
+def test_command_prints_no_controls_of_others(issuers, keyed):
+    """A kid comes from outside; it must not reach the terminal as it is."""
+    evil = "evil\x1b[2J\r\n\u202e\x07" + "k" * 2000
+    issuer = issuers(KEY, RSA.jwk(kid=evil))
+    gateway = keyed(main=issuer)
+    done = tell(gateway)
+    assert done.returncode == 0 and "evil" in done.stdout
+    assert not set("\x1b\r\x07\u202e") & set(done.stdout) and "k" * 1000 not in done.stdout
