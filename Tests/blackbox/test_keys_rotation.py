@@ -11,6 +11,7 @@ from harness.h2c import concurrently
 from harness.http2 import Client
 from harness.issuer import KEYS, hang, serve_keys, slow
 from harness.tokens import ec_key, mint, rsa_key
+from harness.upstream import OK
 
 KEY = ec_key("old")
 NEXT = ec_key("new")
@@ -56,6 +57,14 @@ def test_chunked_body_and_expectation_of_a_waiting_request(issuers, keyed):
     gateway = keyed(main=issuer)
     issuer.publish(NEXT)
     issuer.behaves(slow(0.3))
+
+    def script(request, peer):
+        """The upstream says that it takes the body."""
+        peer.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+        peer.read_body(request)
+        return OK
+
+    gateway.upstream.script, gateway.upstream.early = script, True
     with gateway.connect() as connection:
         connection.send(request_bytes("POST", "/token/x", token=issuer.mint(NEXT), fields={
             "Transfer-Encoding": "chunked", "Expect": "100-continue"}))

@@ -27,7 +27,8 @@ def start(keyed):
 
 
 def files(folder):
-    return sorted(path for path in (folder / "state").rglob("*") if path.is_file())
+    """Those that are whole, not ones that are being written."""
+    return sorted(path for path in (folder / "state").rglob("*.json") if path.is_file())
 
 
 def snapshots(folder, count=1):

@@ -217,8 +217,9 @@ class Day:
         key = self.keys[-1]
         storm = [mint(iss=self.issuer.name, key=key, header={"kid": f"unknown-{n}"})
                  for n in range(plan.storm)]
+        self.bad.report()
         self.bad.go(storm, plan.storm_rate)
-        time.sleep(plan.storm / plan.storm_rate)
+        time.sleep(plan.storm / plan.storm_rate + 0.05)
         told = self.bad.pause()
         others = {what: n for what, n in told["answers"].items() if what not in ("401", "503")}
         print(f"  the storm: {told['answers']} at {told['rate']:.0f}/s", flush=True)

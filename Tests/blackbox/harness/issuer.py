@@ -10,6 +10,7 @@ when, and can be slow, dead, wrong, huge or rotating.
 
 import dataclasses
 import email.utils
+import functools
 import gzip
 import hashlib
 import json
@@ -303,8 +304,12 @@ def gzipped_undeclared(issuer, look):
 
 
 def gzip_bomb(issuer, look):
-    body = gzip.compress(b'{"keys":[' + b" " * (64 * MIB) + b"]}")
-    return message(body, fields=[("Content-Encoding", "gzip")])
+    return message(bomb(), fields=[("Content-Encoding", "gzip")])
+
+
+@functools.cache
+def bomb():
+    return gzip.compress(b'{"keys":[' + b" " * (64 * MIB) + b"]}")
 
 
 def redirect(location, status="302 Found"):
