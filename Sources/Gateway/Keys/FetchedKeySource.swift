@@ -69,12 +69,19 @@ final class FetchedKeySource: EventHandler {
         act()
     }
 
-    /// Ends: nothing is looked for any more. Those who asked are told so.
-    func stop() {
+    /// Nothing is looked for any more. Those who asked are told so.
+    private func stop() {
         fetch.cancel()
         surroundings.loop.forget(timer)
         timer = .none
         tellAskers(didSucceed: false, nextAt: surroundings.milliseconds)
+    }
+
+    /// Ends for good: what was kept for a restart goes too.
+    func drop() {
+        stop()
+        surroundings.snapshots?.remove(identity)
+        surroundings.publish(place, nil)
     }
 
     // MARK: What others want

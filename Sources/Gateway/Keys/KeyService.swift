@@ -28,6 +28,9 @@ final class KeyService {
         case tenants(TenantKeys)
     }
 
+    /// Milliseconds given to the disk as the process ends.
+    private static let finishMilliseconds: Int64 = 1000
+
     private let configuration: Configuration
     private let surroundings: KeySurroundings
     private var sources: [Source] = []
@@ -53,6 +56,15 @@ final class KeyService {
         self.files = files
         files.start()
         for case .fetched(let source) in sources { source.start() }
+    }
+
+    /// Lets a set that came just before the process ends be kept for the next start, if the disk
+    /// takes it in time.
+    func finish() {
+        let end = Instant.now.advanced(byMilliseconds: KeyService.finishMilliseconds)
+        while surroundings.snapshots?.isBusy == true, Instant.now < end {
+            surroundings.loop.turn(maxWait: 20)
+        }
     }
 
     // MARK: The workers' side

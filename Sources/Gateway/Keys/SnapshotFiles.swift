@@ -24,6 +24,9 @@ final class SnapshotFiles {
     /// Contents by path; nil to remove the file.
     private var waiting: [String: [UInt8]?] = [:]
     private(set) var isWriting = false
+    /// Whether anything is on its way to the disk.
+    var isBusy: Bool { isWriting || !waiting.isEmpty }
+
     /// Whether the log says that files cannot be written.
     private var isFaulty = false
 

@@ -95,8 +95,7 @@ final class TenantKeys {
             .min(by: TenantKeys.isOlder)
         guard let victim else { return false }
         tenants[victim.key] = nil
-        victim.value.source.stop()
-        surroundings.publish(victim.value.source.place, nil)
+        victim.value.source.drop()
         return true
     }
 

@@ -63,6 +63,7 @@ final class Control: EventHandler {
         loop.run()
         workers.join()
         admin?.stop()
+        keys.finish()
         endAccessLog()
         withExtendedLifetime((signals, reader, ticketKeys, certificateFiles)) {}
         if let failure { throw failure }

@@ -31,7 +31,7 @@ final class KeyBench {
     private let loop: EventLoop
     private var running: KeyService?
 
-    /// `issuer`: its members besides `keys`. `keys`: members of `keys`; `URL` stands for the server's.
+    /// `issuer`: its members besides `keys`. `keys`: its members; `URL` stands for the server's.
     init(
         issuer: String = #""issuer": "https://login.example.com/""#,
         keys: String = #""url": "URL/keys""#, more: String = "", folder: TemporaryFolder? = nil,
