@@ -107,6 +107,20 @@ import Testing
         #expect(decoder(false).problems == [])
     }
 
+    @Test(arguments: [
+        "https://example.eu.auth0.com/",
+        "https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_AbCdEfGhI",
+        "https://token.actions.githubusercontent.com", "https://accounts.google.com",
+        "https://sso.example.com/realms/main", "https://sso.example.com:8443/auth/realms/main",
+        "https://kubernetes.default.svc.cluster.local", "https://dev-1.okta.com/oauth2/default",
+        "https://login.microsoftonline.com/9188040d-6c67-4c5b-b112-36a304b66dad/v2.0",
+        "https://sts.windows.net/9188040d-6c67-4c5b-b112-36a304b66dad/",
+    ])
+    func issuersOfTheLargeProvidersCanBeDiscovered(issuer name: String) throws {
+        let keys = try issuer(#""issuer":"\#(name)","keys":{"discovery":true}"#).fetchedKeys
+        #expect(keys.policy.location == .discovery(issuer: name))
+    }
+
     @Test func theSmallestRealConfigurationHasNoProblem() throws {
         let text = """
             {
