@@ -1,4 +1,5 @@
 import Bytes
+import Configuration
 import EventLoop
 import JSON
 import Testing
@@ -81,6 +82,36 @@ import Testing
         #expect(!report.lacksKeys)
         let head = try admin.ask(adminRequest("HEAD", "/status"))
         #expect(head.contains("\r\nContent-Length: \(body.utf8.count)\r\n"))
+    }
+
+    /// Sets whose status has some 84 KB each.
+    private static func largeSets(_ count: Int) -> [IssuerKeyStatus] {
+        var set = fullSet()
+        set.keys = (0..<256).map { number in
+            .init(
+                keyID: "key \(number) \(filler(192))", type: "EC", size: "P-256",
+                algorithm: "ES256", thumbprint: filler(48), firstSeen: 1, lastUsed: nil)
+        }
+        return [IssuerKeyStatus](repeating: set, count: count)
+    }
+
+    @Test("A status of more than a megabyte comes whole to whoever reads it")
+    func largeStatus() throws {
+        let admin = try RunningAdmin { $0.issuers = Self.largeSets(16) }
+        let port = try #require(admin.address.port)
+        let answer = try AdminClient(.tcp(host: "127.0.0.1", port: port)).ask("GET", "/status")
+        #expect(answer.body.count > 1 << 20)
+        #expect(KeyReport(status: answer.body)?.sets == Self.largeSets(16))
+    }
+
+    @Test("Who does not read an answer is reset in time, and holds nobody up")
+    func slowReader() throws {
+        let admin = try RunningAdmin { $0.issuers = Self.largeSets(60) }
+        let slow = try admin.connect(receiveBuffer: 2048)
+        slow.send(adminRequest("GET", "/status"))
+        #expect(slow.hasInput(within: Peer.patience))
+        #expect(try admin.ask(adminRequest()).status == 200)
+        #expect(slow.isBroken(within: Peer.patience))
     }
 
     @Test(
