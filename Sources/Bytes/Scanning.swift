@@ -33,10 +33,21 @@ extension Span where Element == UInt8 {
         }
     }
 
-    /// The first byte at or after `start` outside of `!`–`~`, or `count`.
+    /// The first byte at or after `start` outside of `!`–`~`, or `count`. Eight bytes a step.
     package func endOfVisible(from start: Int) -> Int {
         precondition(start >= 0, "negative offset")
+        let bytes = unsafe self.bytes
         var i = start
+        while i &+ 8 <= count {
+            // The loop's condition bounds the eight bytes read.
+            let word = unsafe bytes.unsafeLoadUnaligned(fromByteOffset: i, as: UInt64.self)
+            let below = (word &- 0x2121_2121_2121_2121) & ~word
+            let delete = zeroBytes(word ^ 0x7f7f_7f7f_7f7f_7f7f)
+            // A borrow makes hits only above the first, which is the one that counts.
+            let hit = (below | delete | word) & 0x8080_8080_8080_8080
+            if hit != 0 { return i &+ hit.trailingZeroBitCount &>> 3 }
+            i &+= 8
+        }
         while i < count, ASCII.isVisible(unsafe self[unchecked: i]) { i &+= 1 }
         return i
     }
@@ -68,10 +79,19 @@ extension Span where Element == UInt8 {
         }
     }
 
-    /// The first `byte` at or after `start`, or nil.
+    /// The first `byte` at or after `start`, or nil. Eight bytes a step.
     package func firstIndex(of byte: UInt8, from start: Int = 0) -> Int? {
         precondition(start >= 0, "negative offset")
+        let bytes = unsafe self.bytes
+        let pattern = UInt64(byte) &* 0x0101_0101_0101_0101
         var i = start
+        while i &+ 8 <= count {
+            // The loop's condition bounds the eight bytes read.
+            let word = unsafe bytes.unsafeLoadUnaligned(fromByteOffset: i, as: UInt64.self)
+            let hit = zeroBytes(word ^ pattern)
+            if hit != 0 { return i &+ hit.trailingZeroBitCount &>> 3 }
+            i &+= 8
+        }
         while i < count {
             if unsafe self[unchecked: i] == byte { return i }
             i &+= 1
@@ -194,6 +214,12 @@ private func lettersAndHyphens(_ word: UInt64) -> UInt64 {
     // No carry leaves a byte, so zero alone leaves the top bit unset.
     let isOther = difference &+ 0x7f7f_7f7f_7f7f_7f7f
     return (fromA & ~beyondZ | ~isOther) & ~word & 0x8080_8080_8080_8080
+}
+
+/// The top bit of the lowest byte that is zero; above it also others may be set.
+@inline(always)
+private func zeroBytes(_ word: UInt64) -> UInt64 {
+    (word &- 0x0101_0101_0101_0101) & ~word & 0x8080_8080_8080_8080
 }
 
 /// The bit 0x20 of each of eight bytes that is an ASCII letter: what two spellings may differ in.

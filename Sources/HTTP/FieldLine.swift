@@ -25,3 +25,16 @@ package struct FieldLine: Equatable, Sendable, BitwiseCopyable {
     static let none = FieldLine(
         start: 0, nameEnd: 0, valueStart: 0, valueEnd: 0, end: 0, kind: .other)
 }
+
+extension FieldLine {
+    /// A line that was written at `start` as `name: value` with its CRLF.
+    package init(writtenAt start: Int, nameCount: Int, valueCount: Int, kind: FieldKind) {
+        let value = start &+ nameCount &+ 2
+        self.init(
+            start: UInt32(truncatingIfNeeded: start),
+            nameEnd: UInt32(truncatingIfNeeded: start &+ nameCount),
+            valueStart: UInt32(truncatingIfNeeded: value),
+            valueEnd: UInt32(truncatingIfNeeded: value &+ valueCount),
+            end: UInt32(truncatingIfNeeded: value &+ valueCount &+ 2), kind: kind)
+    }
+}

@@ -119,6 +119,25 @@ package final class FieldSection {
         }
     }
 
+    /// Takes lines that whoever wrote the head has looked at as `line` does. They stand one behind
+    /// the other from `start`; false where they do not, or the empty line does not end the head.
+    func take(
+        _ lines: Span<FieldLine>, of bytes: Span<UInt8>, from start: Int
+    ) throws(MessageError) -> Bool {
+        facts = Facts()
+        guard lines.count <= table.count else { throw .tooManyFields }
+        var offset = start
+        for index in 0..<lines.count {
+            let line = lines[index]
+            guard Int(line.start) == offset, line.end > line.start else { return false }
+            table[index] = line
+            if line.kind != .other { try note(line, in: bytes) }
+            facts.count = index &+ 1
+            offset = Int(line.end)
+        }
+        return offset &+ 2 == bytes.count
+    }
+
     /// One field line at `start`, or nil where its end has not arrived. No white space before the
     /// colon, no folding, no control in the value (RFC 9112, section 5).
     static func line(
@@ -218,6 +237,11 @@ package final class FieldSection {
     }
 
     private func noteConnection(_ bytes: Span<UInt8>, _ value: Range<Int>) {
+        // What most servers say.
+        if bytes.extracting(value).isEqualIgnoringCase(to: "keep-alive") {
+            facts.saysKeepAlive = true
+            return
+        }
         var list = ListCursor(value)
         while let item = list.next(in: bytes) {
             let option = bytes.extracting(item)

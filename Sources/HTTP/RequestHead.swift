@@ -62,9 +62,26 @@ package final class RequestHead {
         guard let fieldsStart = try parseRequestLine(bytes) else { return false }
         guard let end = try fields.parse(bytes, from: fieldsStart) else { return false }
         parts.length = end
+        try checkWhole(bytes)
+        return true
+    }
+
+    private func checkWhole(_ bytes: Span<UInt8>) throws(MessageError) {
         try fields.validate(bytes, minorVersion: parts.minorVersion)
         try splitTarget(bytes)
         try checkAuthority(bytes)
+    }
+
+    /// The same for a head that was composed from fields, whole, with the places of its `lines`.
+    /// Without any, or where they do not fit, it is read like every other.
+    package func parse(
+        _ bytes: Span<UInt8>, lines: Span<FieldLine>
+    ) throws(MessageError) -> Bool {
+        guard !lines.isEmpty, let fieldsStart = try parseRequestLine(bytes),
+            try fields.take(lines, of: bytes, from: fieldsStart)
+        else { return try parse(bytes) }
+        parts.length = bytes.count
+        try checkWhole(bytes)
         return true
     }
 

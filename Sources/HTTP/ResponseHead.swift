@@ -33,13 +33,30 @@ package final class ResponseHead {
         guard let fieldsStart = try parseStatusLine(bytes) else { return false }
         guard let end = try fields.parse(bytes, from: fieldsStart) else { return false }
         parts.length = end
+        try checkWhole(bytes)
+        return true
+    }
+
+    /// The same for a head that was composed from fields, whole, with the places of its `lines`.
+    /// Without any, or where they do not fit, it is read like every other.
+    package func parse(
+        _ bytes: Span<UInt8>, lines: Span<FieldLine>
+    ) throws(MessageError) -> Bool {
+        guard !lines.isEmpty, let fieldsStart = try parseStatusLine(bytes),
+            try fields.take(lines, of: bytes, from: fieldsStart)
+        else { return try parse(bytes) }
+        parts.length = bytes.count
+        try checkWhole(bytes)
+        return true
+    }
+
+    private func checkWhole(_ bytes: Span<UInt8>) throws(MessageError) {
         try fields.validate(bytes, minorVersion: parts.minorVersion)
         // Announced, but never there (RFC 9110, section 8.6): two readers would not agree where the
         // next response begins.
         if hasNoContentByStatus, let length = fields.contentLength, length > 0 {
             throw .contentLength
         }
-        return true
     }
 
     /// Whether this is an interim response (RFC 9110, section 15.2) other than a switch of

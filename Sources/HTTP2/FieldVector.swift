@@ -43,6 +43,37 @@ enum FieldVector {
         }
     }
 
+    /// Calls `body` with the status of a response's head, those of its fields that are kept, and
+    /// the fields of `more` lines. False where the bytes are no head, or `more` no lines.
+    static func withResponse(
+        _ head: Span<UInt8>, _ fields: FieldSection, _ more: Span<UInt8>,
+        _ body: (UnsafePointer<nghttp2_nv>, Int) -> Void
+    ) -> Bool {
+        guard head.count >= 13, ASCII.isDigit(head[9]), ASCII.isDigit(head[10]),
+            ASCII.isDigit(head[11])
+        else { return false }
+        // A line has four bytes at least, so all of them have room.
+        let room = max(usualFields, fields.count &+ more.count / 4 &+ pseudoFields)
+        return unsafe withUnsafeTemporaryAllocation(of: nghttp2_nv.self, capacity: room) { room in
+            unsafe head.withUnsafeBufferPointer { bytes in
+                unsafe more.withUnsafeBufferPointer { moreBytes in
+                    guard let base = bytes.baseAddress, let places = room.baseAddress
+                    else { return false }
+                    var list = unsafe FieldList(
+                        bytes: base, fields: places, start: pseudoFields, room: room.count)
+                    list.appendKept(fields, of: head)
+                    list.prepend(":status", head, 9..<12)
+                    if let moreBase = moreBytes.baseAddress, more.count > 0 {
+                        unsafe list.bytes = unsafe moreBase
+                        guard list.appendLines(more, from: 0) == .done else { return false }
+                    }
+                    unsafe body(list.first, list.count)
+                    return true
+                }
+            }
+        }
+    }
+
     /// Calls `body` with the fields of trailer lines, at least one. False where they are no lines.
     static func withTrailers(
         _ lines: Span<UInt8>, _ body: (UnsafePointer<nghttp2_nv>, Int) -> Void
@@ -94,8 +125,8 @@ private struct FieldList {
         case noRoom
     }
 
-    /// The head's first byte; valid while the list is in use.
-    let bytes: UnsafePointer<UInt8>
+    /// The first byte of what ranges speak of; valid while the list is in use.
+    var bytes: UnsafePointer<UInt8>
     /// `room` places: pseudo-header fields go before `start`, others from there.
     let fields: UnsafeMutablePointer<nghttp2_nv>
     let room: Int
@@ -140,6 +171,20 @@ private struct FieldList {
         return .done
     }
 
+    /// Takes the lines of a head that are kept. There is room for all of them.
+    mutating func appendKept(_ fields: FieldSection, of head: Span<UInt8>) {
+        for index in 0..<fields.count {
+            let line = fields[index]
+            if line.isDropped { continue }
+            precondition(end < room && Int(line.valueEnd) <= head.count, "outside of the head")
+            switch line.kind {
+            case .contentLength, .contentType, .date, .server, .via:
+                put(line.name, line.value, flags: 0)
+            default: appendField(head, line.name, line.value)
+            }
+        }
+    }
+
     /// Leaves out what belongs to an HTTP/1.1 connection (RFC 9113, section 8.2.2).
     private mutating func appendField(
         _ head: Span<UInt8>, _ name: Range<Int>, _ value: Range<Int>
@@ -160,7 +205,11 @@ private struct FieldList {
             default: break
             }
         }
-        // `appendLines` saw that there is room; both ranges lie within the head.
+        put(name, value, flags: flags)
+    }
+
+    /// The caller saw that there is room, and that both ranges lie within the head.
+    private mutating func put(_ name: Range<Int>, _ value: Range<Int>, flags: UInt8) {
         unsafe fields[end] = unsafe nghttp2_nv(
             name: UnsafeMutablePointer(mutating: bytes + name.lowerBound),
             value: UnsafeMutablePointer(mutating: bytes + value.lowerBound),

@@ -18,8 +18,8 @@ package struct HTTP2StreamHandle: Equatable, Sendable, BitwiseCopyable {
 /// next `receive`.
 package enum HTTP2Event: Equatable, Sendable {
     /// A request's head (server), or a response's, interim ones included (client): its range in the
-    /// arena.
-    case head(HTTP2StreamHandle, Range<Int>, isEnd: Bool)
+    /// arena, and that of its field lines among the arena's.
+    case head(HTTP2StreamHandle, Range<Int>, lines: Range<Int>, isEnd: Bool)
     /// A block that cannot be a request of ours (server): to be answered 400 or 431. Or a response
     /// that is none (client): the stream's end follows.
     case badHead(HTTP2StreamHandle, MessageError, isEnd: Bool)

@@ -67,7 +67,8 @@ extension HTTP2Session {
             unsafe record.pointee.facts.isAnnounced = true
             unsafe state.pointee.events.append(
                 found.isTrailers
-                    ? .trailers(handle, found.range) : .head(handle, found.range, isEnd: isEnd))
+                    ? .trailers(handle, found.range)
+                    : .head(handle, found.range, lines: found.lines, isEnd: isEnd))
             return
         }
         if isServer, !found.isTrailers {

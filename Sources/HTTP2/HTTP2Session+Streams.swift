@@ -1,5 +1,6 @@
 internal import Bytes
 internal import CNghttp2
+package import HTTP
 
 /// What the owner asks for: requests, answers, bodies, windows, ends. A call for a stream that is
 /// gone does nothing.
@@ -66,6 +67,24 @@ extension HTTP2Session {
         if isEnd { unsafe record.pointee.facts.isEnded = true }
         let session = unsafe session
         let isHead = unsafe FieldVector.withResponse(head) { fields, count in
+            _ = unsafe cnghttp2_submit_response(
+                session, stream.id, fields, count, isEnd ? nil : SessionCallbacks.readData)
+        }
+        if !isHead { reset(stream, .internalError) }
+    }
+
+    /// The same for a head that was read: its status, those of its `fields` that are kept, and
+    /// behind them `more` lines.
+    package func respond(
+        _ stream: HTTP2StreamHandle, _ head: Span<UInt8>, _ fields: FieldSection,
+        more: Span<UInt8>, isEnd: Bool
+    ) {
+        guard let record = unsafe state.pointee.streams.find(stream),
+            unsafe !record.pointee.facts.isReset
+        else { return }
+        if isEnd { unsafe record.pointee.facts.isEnded = true }
+        let session = unsafe session
+        let isHead = unsafe FieldVector.withResponse(head, fields, more) { fields, count in
             _ = unsafe cnghttp2_submit_response(
                 session, stream.id, fields, count, isEnd ? nil : SessionCallbacks.readData)
         }

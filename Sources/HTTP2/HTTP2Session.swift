@@ -1,6 +1,6 @@
 package import Bytes
 internal import CNghttp2
-internal import HTTP
+package import HTTP
 
 /// One HTTP/2 connection (RFC 9113), fed and drained as bytes; no I/O, no clock.
 ///
@@ -140,10 +140,13 @@ package final class HTTP2Session {
     }
 
     /// The heads and trailers of the last `receive`. `body` may call what submits, and `nextEvent`.
-    package func withArena(_ body: (Span<UInt8>) -> Void) {
+    /// `body` is given them, and the places of their field lines, each counted from its own head.
+    package func withArena(_ body: (Span<UInt8>, Span<FieldLine>) -> Void) {
         precondition(unsafe !state.pointee.facts.isArenaInUse, "the arena has one reader")
         unsafe state.pointee.facts.isArenaInUse = true
-        unsafe state.pointee.composer.arena.withBytes { body($0) }
+        unsafe state.pointee.composer.arena.withBytes {
+            unsafe body($0, state.pointee.composer.lines.span)
+        }
         unsafe state.pointee.facts.isArenaInUse = false
     }
 

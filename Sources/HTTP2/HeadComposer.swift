@@ -20,6 +20,8 @@ struct HeadComposer: ~Copyable {
         var isStarted = false
         /// Where it begins in the arena.
         var start = 0
+        /// Where its lines begin.
+        var firstLine = 0
         var method = 0..<0
         var path = 0..<0
         var authority = 0..<0
@@ -39,9 +41,14 @@ struct HeadComposer: ~Copyable {
     private static let maxArena = 2 << 20
     /// Arena memory kept from one `receive` to the next.
     private static let keptCapacity = 65536
+    /// The same for the places of lines.
+    private static let keptLines = 1024
 
     /// Heads and trailers of this `receive`.
     private(set) var arena = ByteBuffer()
+    /// Where their field lines are, each counted from its head's first byte; trailers have none.
+    /// Who reads a head is spared to look for them.
+    private(set) var lines: [FieldLine] = []
     private var pseudo = ByteBuffer()
     private var cookie = ByteBuffer()
     private var block = Block()
@@ -58,17 +65,22 @@ struct HeadComposer: ~Copyable {
         let kept = block.isStarted ? arena.count &- block.start : 0
         guard kept > 0 else {
             arena.removeAll(keepingCapacity: arena.capacity <= HeadComposer.keptCapacity)
+            lines.removeAll(keepingCapacity: lines.capacity <= HeadComposer.keptLines)
             block.start = 0
+            block.firstLine = 0
             return
         }
         arena.removeFirst(block.start)
+        lines.removeFirst(block.firstLine)
         block.start = 0
+        block.firstLine = 0
     }
 
     /// Gives memory back where nothing is under way.
     mutating func release() {
         if block.isStarted { return }
         arena.removeAll()
+        lines = []
         pseudo.removeAll()
         cookie.removeAll()
     }
@@ -76,7 +88,8 @@ struct HeadComposer: ~Copyable {
     /// Begins a block. A response's may turn out to be trailers.
     mutating func begin(isRequest: Bool) {
         block = Block(
-            kind: isRequest ? .request : .trailers, isStarted: true, start: arena.count)
+            kind: isRequest ? .request : .trailers, isStarted: true, start: arena.count,
+            firstLine: lines.count)
         pseudo.removeAll(keepingCapacity: true)
         cookie.removeAll(keepingCapacity: true)
     }
@@ -99,30 +112,64 @@ struct HeadComposer: ~Copyable {
         return true
     }
 
-    /// Ends the block. Returns its range in the arena, or what is wrong with it.
-    mutating func finish() -> (range: Range<Int>, fault: MessageError?, isTrailers: Bool) {
+    /// What a block turned out to be.
+    struct Finding {
+        /// Its place in the arena.
+        let range: Range<Int>
+        /// That of its lines.
+        let lines: Range<Int>
+        let fault: MessageError?
+        let isTrailers: Bool
+    }
+
+    /// Ends the block. Returns where it is, or what is wrong with it.
+    mutating func finish() -> Finding {
         if !block.isLineWritten, block.fault == nil { writeLine() }
-        if !cookie.isEmpty, block.fault == nil {
-            arena.append("cookie: ")
-            arena.append(cookie)
-            arena.append("\r\n")
-        }
+        if !cookie.isEmpty, block.fault == nil { writeCookie() }
         if block.kind != .trailers, block.fault == nil { arena.append("\r\n") }
         block.isStarted = false
-        return (block.start..<arena.count, block.fault, block.kind == .trailers)
+        return Finding(
+            range: block.start..<arena.count, lines: block.firstLine..<lines.count,
+            fault: block.fault, isTrailers: block.kind == .trailers)
+    }
+
+    private mutating func writeCookie() {
+        let start = arena.count
+        // An empty crumb leaves a blank at the end, which is no part of the value.
+        let value = cookie.withBytes { $0.trimmingBlanks(0..<$0.count) }
+        arena.append("cookie: ")
+        cookie.withBytes { arena.append($0, value) }
+        arena.append("\r\n")
+        noteLine(at: start, nameCount: 6, valueCount: value.count, .other)
+    }
+
+    /// Notes a line that was written at `start` of the arena.
+    private mutating func noteLine(
+        at start: Int, nameCount: Int, valueCount: Int, _ kind: FieldKind
+    ) {
+        if block.kind == .trailers { return }
+        lines.append(
+            FieldLine(
+                writtenAt: start &- block.start, nameCount: nameCount, valueCount: valueCount,
+                kind: kind))
     }
 
     /// Forgets a block that will not be finished.
     mutating func abandon() {
         guard block.isStarted else { return }
-        arena.truncate(to: block.start)
+        forget()
         block.isStarted = false
     }
 
     private mutating func fail(_ fault: MessageError) {
         block.fault = fault
-        arena.truncate(to: block.start)
+        forget()
         cookie.removeAll()
+    }
+
+    private mutating func forget() {
+        arena.truncate(to: block.start)
+        lines.removeSubrange(block.firstLine...)
     }
 
     /// Keeps a pseudo-header field (RFC 9113, section 8.3) until the block's first other field.
@@ -171,6 +218,7 @@ struct HeadComposer: ~Copyable {
 
     private mutating func writeRequestLine() -> MessageError? {
         let parts = block
+        var hostStart = 0
         let fault = pseudo.withBytes { bytes -> MessageError? in
             let method = bytes.extracting(parts.method)
             let isConnect = method.isEqual(to: "CONNECT")
@@ -186,10 +234,14 @@ struct HeadComposer: ~Copyable {
             arena.append(" HTTP/1.1\r\n")
             if authority.isEmpty { return nil }
             block.count &+= 1
+            hostStart = arena.count
             arena.append("host: ")
             arena.append(authority)
             arena.append("\r\n")
             return nil
+        }
+        if hostStart > 0 {
+            noteLine(at: hostStart, nameCount: 4, valueCount: parts.authority.count, .host)
         }
         return fault
     }
@@ -220,7 +272,10 @@ struct HeadComposer: ~Copyable {
         }
         block.count &+= 1
         guard block.count <= maxFields else { return fail(.tooManyFields) }
+        let start = arena.count
         arena.appendFieldLine(name, value)
+        noteLine(
+            at: start, nameCount: name.count, valueCount: value.count, FieldKind(name: name))
     }
 
     /// Cookies may come in crumbs, which are one field elsewhere (RFC 9113, section 8.2.3).

@@ -70,7 +70,7 @@ final class Peer {
     private func note(_ input: [UInt8]) {
         while let event = session.nextEvent() {
             switch event {
-            case .head(let stream, let range, let isEnd):
+            case .head(let stream, let range, _, let isEnd):
                 handles[stream.id] = stream
                 let head = text(range)
                 seen.append(.head(stream.id, head, isEnd: isEnd))
@@ -99,7 +99,7 @@ final class Peer {
 
     private func text(_ range: Range<Int>) -> String {
         var text = ""
-        session.withArena { arena in
+        session.withArena { arena, _ in
             text = String(decoding: Array(copying: arena.extracting(range)), as: UTF8.self)
         }
         return text

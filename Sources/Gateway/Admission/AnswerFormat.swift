@@ -37,6 +37,8 @@ enum AnswerFormat {
 
     /// Whether the list has `text/plain` or `text/*` and nothing that JSON would do for.
     private static func takesTextOnly(_ value: Span<UInt8>) -> Bool {
+        // What most clients of an API say.
+        if value.isEqualIgnoringCase(to: "application/json") { return false }
         var takesText = false
         var list = ListCursor(0..<value.count)
         while let item = list.next(in: value) {

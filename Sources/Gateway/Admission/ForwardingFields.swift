@@ -20,12 +20,12 @@ enum ForwardingFields {
         }
         output.append("X-Forwarded-For: ")
         output.append(client.text)
-        output.append("\r\nX-Forwarded-Proto: ")
-        output.append(client.isSecure ? "https\r\n" : "http\r\n")
+        output.append(
+            client.isSecure
+                ? "\r\nX-Forwarded-Proto: https\r\n" : "\r\nX-Forwarded-Proto: http\r\n")
         appendHost(head, bytes, to: &output)
         output.append("Forwarded: ")
         appendElement(head, bytes, client: client, to: &output)
-        output.append("\r\n")
     }
 
     /// Drops the lines that are joined or written anew.
@@ -43,6 +43,11 @@ enum ForwardingFields {
     private static func appendVia(
         _ head: RequestHead, _ bytes: Span<UInt8>, client: Client, to output: inout ByteBuffer
     ) {
+        guard head.fields.hasForwardingFields else {
+            if client.speaksHTTP2 { return output.append("Via: 2.0 bearward\r\n") }
+            return output.append(
+                head.minorVersion == 1 ? "Via: 1.1 bearward\r\n" : "Via: 1.0 bearward\r\n")
+        }
         output.append("Via: ")
         _ = appendValues(of: .via, head.fields, bytes, separator: true, to: &output)
         if client.speaksHTTP2 { return output.append("2.0 bearward\r\n") }
@@ -72,7 +77,6 @@ enum ForwardingFields {
         output.append("Forwarded: ")
         _ = appendValues(of: .forwarded, fields, bytes, separator: true, to: &output)
         appendElement(head, bytes, client: client, to: &output)
-        output.append("\r\n")
     }
 
     private static func appendHost(
@@ -84,8 +88,8 @@ enum ForwardingFields {
         output.append("\r\n")
     }
 
-    /// `for=192.0.2.1;host="api.example.com";proto=http`. A valid authority needs no escape in
-    /// quotes.
+    /// `for=192.0.2.1;host="api.example.com";proto=http`, and the line's end. A valid authority
+    /// needs no escape in quotes.
     private static func appendElement(
         _ head: RequestHead, _ bytes: Span<UInt8>, client: Client,
         to output: inout ByteBuffer
@@ -94,9 +98,10 @@ enum ForwardingFields {
         if !head.authority.isEmpty {
             output.append(";host=\"")
             output.append(bytes, head.authority)
-            output.append("\"")
+            output.append(client.isSecure ? "\";proto=https\r\n" : "\";proto=http\r\n")
+        } else {
+            output.append(client.isSecure ? ";proto=https\r\n" : ";proto=http\r\n")
         }
-        output.append(client.isSecure ? ";proto=https" : ";proto=http")
     }
 
     /// Appends the values of all lines of a kind as one list. Returns whether there were any.

@@ -14,7 +14,10 @@ struct RequestIDs {
     mutating func take(_ fields: FieldSection, _ bytes: Span<UInt8>, into id: inout ByteBuffer) {
         if fields.requestID >= 0 {
             let value = bytes.extracting(fields[fields.requestID].value)
-            if RequestIDs.isValid(value) { return id.append(value) }
+            if RequestIDs.isValid(value) {
+                id.removeAll(keepingCapacity: true)
+                return id.append(value)
+            }
         }
         make(into: &id)
     }
@@ -22,6 +25,7 @@ struct RequestIDs {
     /// Puts a new id into `id`: 32 hexadecimal digits.
     mutating func make(into id: inout ByteBuffer) {
         number &+= 1
+        id.removeAll(keepingCapacity: true)
         append(run, to: &id)
         append(RequestIDs.scrambled(run &+ number), to: &id)
     }

@@ -17,11 +17,11 @@ final class RequestRecord {
     /// In what form the client takes an answer of ours.
     var format = AnswerFormat.problem
     var isHead = false
+    /// The next spare record, while this is one.
+    var next: RequestRecord?
 
-    /// Prepares the record for another request.
+    /// Prepares the record for another request. Head and id are replaced by those who write them.
     func reset(at now: Instant) {
-        head.removeAll(keepingCapacity: head.capacity <= 8192)
-        id.removeAll(keepingCapacity: true)
         outcome = ExchangeOutcome()
         startedAt = now
         format = .problem

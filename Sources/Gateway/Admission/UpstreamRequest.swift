@@ -15,6 +15,9 @@ struct UpstreamRequest: ~Copyable {
         let framing: BodyFraming
     }
 
+    /// Memory that a record keeps for the next head.
+    private static let maxKeptHead = 8192
+
     let record: RequestRecord
     let route: RoutePlan
     let isHead: Bool
@@ -43,17 +46,27 @@ struct UpstreamRequest: ~Copyable {
         wantsUpgrade = !hasBody && UpstreamRequest.asksForWebSocket(head, bytes)
         UpstreamRequest.dropFields(head.fields, bytes, facts)
 
-        var output = ByteBuffer()
-        swap(&output, &record.head)
+        hostOffset = UpstreamRequest.write(
+            permit, head, bytes, path: path, facts, wantsUpgrade: wantsUpgrade, to: &record.head)
+    }
+
+    /// Writes the head in place of what is there. Returns where `Host` has to be put in.
+    private static func write(
+        _ permit: borrowing Permit, _ head: borrowing RequestHead, _ bytes: Span<UInt8>,
+        path: Span<UInt8>, _ facts: borrowing Facts, wantsUpgrade: Bool,
+        to output: inout ByteBuffer
+    ) -> Int? {
+        let route = facts.route
+        output.removeAll(keepingCapacity: output.capacity <= maxKeptHead)
         output.append(bytes, head.method)
         output.append(" ")
         UpstreamRequest.appendTarget(path, bytes.extracting(head.query), route, to: &output)
         output.append(" HTTP/1.1\r\n")
-        hostOffset = UpstreamRequest.appendHost(head, bytes, route, to: &output)
+        let hostOffset = UpstreamRequest.appendHost(head, bytes, route, to: &output)
         head.fields.appendKept(bytes, to: &output)
         ForwardingFields.append(head, bytes, client: facts.client, to: &output)
         output.append("X-Request-Id: ")
-        output.append(record.id)
+        output.append(facts.record.id)
         output.append("\r\n")
         if route.requestEdits.writesLines { output.append(route.requestEdits.lines) }
         if !facts.client.certificateLines.isEmpty { output.append(facts.client.certificateLines) }
@@ -70,23 +83,18 @@ struct UpstreamRequest: ~Copyable {
             output.append("TE: trailers\r\nConnection: TE\r\n")
         }
         output.append("\r\n")
-        swap(&output, &record.head)
+        return hostOffset
     }
 
-    /// Lends the head as it goes to an endpoint.
-    func withHead(
-        for endpoint: Endpoint, scratch: inout ByteBuffer, _ body: (borrowing ByteBuffer) -> Void
-    ) {
-        guard let hostOffset else { return body(record.head) }
-        scratch.removeAll(keepingCapacity: true)
+    /// Appends the head as it goes to an endpoint whose name is its `Host`.
+    func appendHead(for endpoint: Endpoint, hostOffset: Int, to output: inout ByteBuffer) {
         record.head.withBytes { bytes in
-            scratch.append(bytes, 0..<hostOffset)
-            scratch.append("Host: ")
-            scratch.append(endpoint.authority)
-            scratch.append("\r\n")
-            scratch.append(bytes, hostOffset..<bytes.count)
+            output.append(bytes, 0..<hostOffset)
+            output.append("Host: ")
+            output.append(endpoint.authority)
+            output.append("\r\n")
+            output.append(bytes, hostOffset..<bytes.count)
         }
-        body(scratch)
     }
 
     /// The path, rewritten by the route, and the query byte for byte.

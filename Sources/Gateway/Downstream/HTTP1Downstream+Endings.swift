@@ -140,6 +140,7 @@ extension HTTP1Downstream {
     func close(withReset: Bool = false) {
         guard state != .closed else { return }
         state = .closed
+        exchange = nil
         if let pending {
             self.pending = nil
             worker.admission.abandon(pending)

@@ -29,7 +29,7 @@ extension HTTP1Downstream {
         if isOpenEnded, !speaksHTTP11 { keepsAlive = false }
         let isChunked = isOpenEnded && speaksHTTP11
         ResponseHeadWriter.write(
-            head, bytes, edits: edits, isChunked: isChunked, date: worker.date, to: &output)
+            head, bytes, edits: edits, isChunked: isChunked, worker, to: &output)
         // A response of HTTP/2 need not say that it is empty.
         if framing == .length(0) { output.append("Content-Length: 0\r\n") }
         if announcesClose {
@@ -61,6 +61,7 @@ extension HTTP1Downstream {
     func responseEnded() {
         exchange = nil
         guard state != .closed else { return }
+        noticeBrokenTransport()
         switch state {
         case .awaitingResponse where keepsAlive && !transport.isBroken: awaitNextRequest()
         case .receivingBody where keepsAlive && isRestOfBodyShort: discardRest()

@@ -260,7 +260,7 @@ final class HTTP1Downstream: ClientConnection {
             maxBody = request.route.maxBody
             transport.setDeadline(nil)
             state = framing == .none ? .awaitingResponse : .receivingBody
-            let exchange = Exchange(request, downstream: .http1(self), worker: worker)
+            let exchange = Exchange(request, downstream: .http1(self))
             self.exchange = exchange
             exchange.start()
             // While it waits for a connection, its own deadline stands.

@@ -37,8 +37,9 @@ final class HTTP2Downstream: HTTP2Connection, ClientConnection {
     private var isDraining = false
     private var isShutDown = false
     private var waiting = Waiting.nothing
-    /// Streams whose responses were given over in this turn.
-    private var answered: [HTTP2DownstreamStream] = []
+    /// How many open streams' responses were given over since the last flush: most are closed by
+    /// it, and need no looking after.
+    private var answered = 0
 
     /// Takes over a connection that has shown that it speaks HTTP/2.
     init(_ transport: Transport, client: Client, worker: Worker) {
@@ -62,10 +63,13 @@ final class HTTP2Downstream: HTTP2Connection, ClientConnection {
         flushLater()
     }
 
-    override func handle(_ event: HTTP2Event, input: Span<UInt8>, arena: Span<UInt8>) {
+    override func handle(
+        _ event: HTTP2Event, input: Span<UInt8>, arena: Span<UInt8>, lines: Span<FieldLine>
+    ) {
         switch event {
-        case .head(let handle, let range, let isEnd):
-            open(handle, isEnd: isEnd).begin(arena.extracting(range))
+        case .head(let handle, let range, let places, let isEnd):
+            open(handle, isEnd: isEnd).begin(
+                arena.extracting(range), lines: lines.extracting(places))
         case .badHead(let handle, let error, let isEnd):
             open(handle, isEnd: isEnd).refuse(.message(error))
         case .data(let handle, let range):
@@ -86,15 +90,17 @@ final class HTTP2Downstream: HTTP2Connection, ClientConnection {
     }
 
     override func flushed(hasMoved: Bool) {
-        for stream in answered { stream.watchOutput() }
-        answered.removeAll(keepingCapacity: true)
+        if answered > 0 {
+            answered = 0
+            streams.forEach { $0.watchOutput() }
+        }
         if hasMoved, waiting == .output { waiting = .nothing }
         settleDeadline()
     }
 
     override func ended() {
         for stream in streams.takeAll() { stream.closed() }
-        answered.removeAll()
+        answered = 0
     }
 
     override func gone() {
@@ -131,9 +137,9 @@ final class HTTP2Downstream: HTTP2Connection, ClientConnection {
 
     // MARK: Streams
 
-    /// Looks after this turn's flush whether a stream's client takes its response.
-    func watchAfterFlush(_ stream: HTTP2DownstreamStream) {
-        answered.append(stream)
+    /// Looks after this turn's flush whether the client takes a stream's response.
+    func watchAfterFlush() {
+        answered += 1
     }
 
     private func open(_ handle: HTTP2StreamHandle, isEnd: Bool) -> HTTP2DownstreamStream {
@@ -145,9 +151,9 @@ final class HTTP2Downstream: HTTP2Connection, ClientConnection {
     }
 
     private func closed(_ handle: HTTP2StreamHandle) {
-        guard let stream = streams[handle] else { return }
-        streams[handle] = nil
+        guard let stream = streams.take(handle) else { return }
         openStreams -= 1
+        if stream.isAnswered { answered -= 1 }
         stream.closed()
         if isShutDown, openStreams == 0 { closeAfterFlush() }
     }

@@ -10,13 +10,14 @@ internal import HTTP2
 final class HTTP2DownstreamStream: EventHandler {
     private let connection: HTTP2Downstream
     private let handle: HTTP2StreamHandle
-    private let worker: Worker
     private var exchange: Exchange?
     /// The request whose verdict waits.
     private var pending: PendingVerdict?
     /// Whether the client may send more.
     private var isReceiving: Bool
     private var isClosed = false
+    /// Whether the response was given over since `watchOutput` was called.
+    private(set) var isAnswered = false
     /// Bytes of the body that wait for the upstream.
     private var held = ByteBuffer()
     /// Whether the body's end waits behind them.
@@ -34,23 +35,24 @@ final class HTTP2DownstreamStream: EventHandler {
         self.connection = connection
         self.handle = handle
         self.isReceiving = isReceiving
-        worker = connection.worker
     }
+
+    private var worker: Worker { connection.worker }
 
     // MARK: From the client
 
     /// The request's head came: an RFC 9112 one, made from the header block.
-    func begin(_ bytes: Span<UInt8>) {
-        guard let head = parse(bytes) else { return }
+    func begin(_ bytes: Span<UInt8>, lines: Span<FieldLine>) {
+        guard let head = parse(bytes, lines) else { return }
         framing = framing(head)
         length = BodyLength(framing)
         judge(head, bytes, resuming: nil)
     }
 
-    private func parse(_ bytes: Span<UInt8>) -> RequestHead? {
+    private func parse(_ bytes: Span<UInt8>, _ lines: Span<FieldLine>) -> RequestHead? {
         let head = worker.requestHead
         do throws(MessageError) {
-            guard try head.parse(bytes) else { throw .startLine }
+            guard try head.parse(bytes, lines: lines) else { throw .startLine }
             return head
         } catch {
             refuse(.message(error))
@@ -81,10 +83,10 @@ final class HTTP2DownstreamStream: EventHandler {
             send(worker.admission.answer(.bodyTooLarge, record, scope: request.route.scope))
             return worker.finish(record, upstream: nil)
         }
-        let exchange = Exchange(request, downstream: .http2(self), worker: worker)
+        let exchange = Exchange(request, downstream: .http2(self))
         self.exchange = exchange
         exchange.start()
-        if !held.isEmpty || isEndHeld { forwardHeld() }
+        if count > 0 || isEndHeld { forwardHeld() }
         if isReceiving, !exchange.isWaiting { bodyProgressed() }
     }
 
@@ -109,7 +111,7 @@ final class HTTP2DownstreamStream: EventHandler {
         var bytes = ByteBuffer()
         swap(&bytes, &pending.head)
         bytes.withBytes { bytes in
-            guard let head = parse(bytes) else { return }
+            guard let head = parse(bytes, Span()) else { return }
             judge(head, bytes, resuming: pending)
         }
     }
@@ -191,8 +193,10 @@ final class HTTP2DownstreamStream: EventHandler {
     func closed() {
         guard !isClosed else { return }
         isClosed = true
-        worker.loop.forget(timer)
-        timer = .none
+        if timer != .none {
+            worker.loop.forget(timer)
+            timer = .none
+        }
         let gone = exchange
         exchange = nil
         gone?.downstreamGone()
@@ -256,11 +260,12 @@ final class HTTP2DownstreamStream: EventHandler {
         _ head: ResponseHead, _ bytes: Span<UInt8>, _ framing: BodyFraming, edits: FieldEdits,
         output: inout ByteBuffer
     ) -> BodyTarget {
-        ResponseHeadWriter.write(
-            head, bytes, edits: edits, isChunked: false, date: worker.date, to: &output)
-        output.append("\r\n")
+        ResponseHeadWriter.dropFields(head, bytes, edits: edits)
+        ResponseHeadWriter.appendAdded(head, edits: edits, worker, to: &output)
         let isEnd = framing == .none || framing == .length(0)
-        output.withBytes { connection.session.respond(handle, $0, isEnd: isEnd) }
+        output.withBytes {
+            connection.session.respond(handle, bytes, head.fields, more: $0, isEnd: isEnd)
+        }
         output.removeAll(keepingCapacity: true)
         connection.flushLater()
         return isEnd ? .nowhere : .stream(connection, handle)
@@ -299,7 +304,10 @@ final class HTTP2DownstreamStream: EventHandler {
 
     func setDeadline(inMilliseconds milliseconds: Int64?) {
         guard !isClosed else { return }
-        guard let milliseconds else { return worker.loop.setDeadline(timer, nil) }
+        guard let milliseconds else {
+            if timer != .none { worker.loop.setDeadline(timer, nil) }
+            return
+        }
         takeTimer()
         bufferedAtDeadline = connection.session.buffered(handle)
         worker.loop.setDeadline(timer, inMilliseconds: milliseconds)
@@ -361,15 +369,19 @@ final class HTTP2DownstreamStream: EventHandler {
     /// The response was given over whole. What is left of the request is not wanted, and a client
     /// that does not take its response has a deadline for it.
     private func settle() {
-        held.removeAll()
+        if count > 0 { held.removeAll() }
         if isClosed { return }
         if isReceiving { connection.session.resetAfterEnd(handle) }
         setDeadline(inMilliseconds: nil)
-        connection.watchAfterFlush(self)
+        isAnswered = true
+        connection.watchAfterFlush()
     }
 
-    /// What could be sent was sent. Where something is left the client has to take it in time.
+    /// What could be sent was sent. Where something is left of a response that was given over since
+    /// the last time, the client has to take it in time.
     func watchOutput() {
+        guard isAnswered else { return }
+        isAnswered = false
         if !isClosed, connection.session.buffered(handle) > 0 { bodyProgressed() }
     }
 

@@ -26,23 +26,18 @@ final class Exchange {
     /// Connections that may turn out to be full before a request is given up.
     private static let maxRestarts = 4
 
-    let timeouts: StreamTimeouts
-    let isHeadRequest: Bool
-    let record: RequestRecord
-    /// The scopes that a challenge lists.
-    let scope: String?
-    /// Whether only HTTP/1.1 will do on the way to the upstream: for a WebSocket.
-    let needsHTTP1: Bool
     /// The connection that is being opened for it.
     var dial: Dial?
 
-    private let worker: Worker
-    private var request: UpstreamRequest
+    private let request: UpstreamRequest
+    private let client: DownstreamStream
     private var state = State.waiting
-    private var downstream: DownstreamStream?
+    /// Whether `client` is told anything any more.
+    private var hasClient = true
     private var upstream: UpstreamStream?
-    /// Where the response's body goes.
-    private(set) var responseTarget = BodyTarget.nowhere
+    /// Where the response's body goes, as `respond` said: kept here for a body that does not come
+    /// with its head.
+    var responseTarget = BodyTarget.nowhere
     private var triesLeft: Int
     private var tries = 0
     private var restarts = 0
@@ -58,20 +53,24 @@ final class Exchange {
     private var isStarting = false
     private var endpoint: Endpoint?
 
-    init(_ request: consuming UpstreamRequest, downstream: DownstreamStream, worker: Worker) {
-        self.worker = worker
-        self.downstream = downstream
-        timeouts = request.route.timeouts
-        isHeadRequest = request.isHead
-        needsHTTP1 = request.wantsUpgrade
-        record = request.record
-        scope = request.route.scope
+    init(_ request: consuming UpstreamRequest, downstream: DownstreamStream) {
+        client = downstream
         isRequestComplete = !request.hasBody
         triesLeft = request.route.pool.settings.retries
         self.request = request
     }
 
+    // Read where they are: another reference to each would be counted for each request.
+    var timeouts: StreamTimeouts { request.route.timeouts }
+    var isHeadRequest: Bool { request.isHead }
+    var record: RequestRecord { request.record }
+    /// The scopes that a challenge lists.
+    var scope: String? { request.route.scope }
+    /// Whether only HTTP/1.1 will do on the way to the upstream: for a WebSocket.
+    var needsHTTP1: Bool { request.wantsUpgrade }
+
     private var pool: UpstreamPool { request.route.pool }
+    private var worker: Worker { request.route.pool.worker }
 
     // MARK: Finding a connection
 
@@ -111,15 +110,22 @@ final class Exchange {
         upstream = stream
         endpoint = stream.endpoint
         endWaiting()
-        worker.withOutput { scratch in
-            request.withHead(for: stream.endpoint, scratch: &scratch) { head in
-                stream.begin(
-                    self, head: head, isComplete: isRequestComplete,
-                    isOpenEnded: request.isOpenEnded)
-            }
-        }
+        sendHead(on: stream)
         // A body that waited for this connection goes on.
         if !isRequestComplete, !isStarting { resumeDownstream() }
+    }
+
+    private func sendHead(on stream: UpstreamStream) {
+        let isComplete = isRequestComplete
+        let isOpenEnded = request.isOpenEnded
+        guard let offset = request.hostOffset else {
+            return stream.begin(
+                self, head: record.head, isComplete: isComplete, isOpenEnded: isOpenEnded)
+        }
+        worker.withOutput { head in
+            request.appendHead(for: stream.endpoint, hostOffset: offset, to: &head)
+            stream.begin(self, head: head, isComplete: isComplete, isOpenEnded: isOpenEnded)
+        }
     }
 
     /// What was queued has its connection being opened now, which has a deadline of its own.
@@ -199,7 +205,7 @@ final class Exchange {
 
     /// The client is gone: whatever was asked for is not wanted any more.
     func downstreamGone() {
-        downstream = nil
+        hasClient = false
         if case .waiting = state { pool.cancelWait(self) }
         dropUpstream()
         end(.clientGone)
@@ -214,50 +220,52 @@ final class Exchange {
     // MARK: From the upstream
 
     /// Whether response bytes have somewhere to go.
-    var isDownstreamReady: Bool { downstream?.isReady ?? true }
+    var isDownstreamReady: Bool { hasClient ? client.isReady : true }
 
     func upstreamTookBytes() {
         if isUpstreamReady { return resumeDownstream() }
         // Slow, but moving.
-        if !isRequestComplete { downstream?.bodyProgressed() }
+        if !isRequestComplete, hasClient { client.bodyProgressed() }
     }
 
     /// Passes on a 100 (Continue), 103 (Early Hints) or another interim response.
     func interimResponse(_ head: ResponseHead, _ bytes: Span<UInt8>) {
         guard case .sending = state else { return }
-        downstream?.sendInterim(head, bytes)
+        if hasClient { client.sendInterim(head, bytes) }
     }
 
     /// The response begins: writes its head for the client. What is not sent yet is left in
-    /// `output`.
+    /// `output`. Says where the body goes.
     func respond(
         _ head: ResponseHead, _ bytes: Span<UInt8>, _ framing: BodyFraming,
         output: inout ByteBuffer
-    ) {
+    ) -> BodyTarget {
         state = .responding
         status = head.status
-        guard let downstream else { return }
-        responseTarget = downstream.respond(
+        guard hasClient else { return .nowhere }
+        return client.respond(
             head, bytes, framing, edits: request.route.responseEdits, output: &output)
     }
 
     func responseProgressed(_ count: Int64) {
         responseBytes = count
-        downstream?.responseProgressed()
+        if hasClient { client.responseProgressed() }
     }
 
-    /// The response is whole and was given to the client's side.
-    func responseEnded() {
+    /// The response is whole and was given to the client's side. `count`: bytes of its body, where
+    /// not all of them were told of.
+    func responseEnded(_ count: Int64?) {
+        if let count { responseBytes = count }
         upstream = nil
-        let client = downstream
+        let isTold = hasClient
         end(nil)
-        client?.responseEnded()
+        if isTold { client.responseEnded() }
     }
 
     /// The upstream switched protocols. Only what was asked for and allowed becomes a tunnel.
     func beginTunnel(_ head: ResponseHead, _ bytes: Span<UInt8>) -> Bool {
-        guard request.wantsUpgrade, case .http1(let connection) = downstream, case .sending = state,
-            head.isSwitchToWebSocket(bytes)
+        guard request.wantsUpgrade, hasClient, case .http1(let connection) = client,
+            case .sending = state, head.isSwitchToWebSocket(bytes)
         else { return false }
         state = .tunnel
         status = head.status
@@ -272,7 +280,7 @@ final class Exchange {
     }
 
     func tunnelFromUpstream(_ bytes: Span<UInt8>) {
-        guard case .http1(let connection) = downstream else { return }
+        guard hasClient, case .http1(let connection) = client else { return }
         responseBytes &+= Int64(bytes.count)
         connection.transport.send(bytes)
         connection.responseProgressed()
@@ -281,7 +289,9 @@ final class Exchange {
     /// The upstream ended its direction of the tunnel. Returns whether the other direction goes on.
     func upstreamEndedTunnel() -> Bool {
         hasUpstreamEndedTunnel = true
-        guard !hasClientEndedTunnel, case .http1(let connection) = downstream else { return false }
+        guard !hasClientEndedTunnel, hasClient, case .http1(let connection) = client else {
+            return false
+        }
         connection.endTunnelWriting()
         return true
     }
@@ -320,7 +330,7 @@ final class Exchange {
         }
         if case .waiting = state { pool.cancelWait(self) }
         dropUpstream()
-        downstream?.refuse(failure, for: self)
+        if hasClient { client.refuse(failure, for: self) }
         end(failure)
     }
 
@@ -328,17 +338,17 @@ final class Exchange {
     /// it.
     private func abort(_ failure: Failure) {
         dropUpstream()
-        let client = downstream
-        downstream = nil
+        let isTold = hasClient
+        hasClient = false
         end(failure)
-        client?.abort()
+        if isTold { client.abort() }
     }
 
     private func endTunnel() {
-        let client = downstream
+        let isTold = hasClient
         dropUpstream()
         end(nil)
-        client?.responseEnded()
+        if isTold { client.responseEnded() }
     }
 
     private func dropUpstream() {
@@ -350,23 +360,25 @@ final class Exchange {
     private func end(_ failure: Failure?) {
         if case .ended = state { return }
         state = .ended
-        downstream = nil
+        hasClient = false
         upstream = nil
         responseTarget = .nowhere
-        if status != 0 { record.outcome.status = Int(status) }
-        record.outcome.upstreamStatus = Int(status)
-        if let failure { record.outcome.note(failure) }
-        record.outcome.bytesIn = requestBytes
-        record.outcome.bytesOut = responseBytes
-        record.outcome.tries = tries
-        worker.finish(record, upstream: endpoint)
+        var outcome = record.outcome
+        if status != 0 { outcome.status = Int(status) }
+        outcome.upstreamStatus = Int(status)
+        if let failure { outcome.note(failure) }
+        outcome.bytesIn = requestBytes
+        outcome.bytesOut = responseBytes
+        outcome.tries = tries
+        record.outcome = outcome
+        worker.finish(record, upstream: endpoint.take())
     }
 
     private func resumeDownstream() {
-        downstream?.resumeReading()
+        if hasClient { client.resumeReading() }
     }
 
     private func setDownstreamDeadline(_ milliseconds: Int64?) {
-        downstream?.setDeadline(inMilliseconds: milliseconds)
+        if hasClient { client.setDeadline(inMilliseconds: milliseconds) }
     }
 }

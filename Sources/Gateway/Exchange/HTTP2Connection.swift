@@ -36,8 +36,10 @@ class HTTP2Connection: EventHandler {
 
     // MARK: For the two kinds
 
-    /// Something happened. `input` and `arena`: what the event's ranges speak of.
-    func handle(_ event: HTTP2Event, input: Span<UInt8>, arena: Span<UInt8>) {}
+    /// Something happened. `input`, `arena` and `lines`: what the event's ranges speak of.
+    func handle(
+        _ event: HTTP2Event, input: Span<UInt8>, arena: Span<UInt8>, lines: Span<FieldLine>
+    ) {}
 
     /// Bytes were read, and their events told.
     func received() {}
@@ -92,9 +94,9 @@ class HTTP2Connection: EventHandler {
 
     /// Tells what a read, or sending, brought about. Any of it may close the connection.
     private func tellEvents(of input: Span<UInt8>) {
-        session.withArena { arena in
+        session.withArena { arena, lines in
             while !isClosed, let event = session.nextEvent() {
-                handle(event, input: input, arena: arena)
+                handle(event, input: input, arena: arena, lines: lines)
             }
         }
     }

@@ -1,20 +1,33 @@
 internal import Bytes
 internal import HTTP
 
-/// Writes a response's head in HTTP/1.1's form, which is what an HTTP/2 stream is given too.
+/// Writes a response's head in HTTP/1.1's form. A stream of HTTP/2 is given the lines that are kept
+/// as they were read, and the lines that come on top in this form.
 enum ResponseHeadWriter {
     /// A final response's head, but for what speaks of the connection and the empty line.
     static func write(
         _ head: ResponseHead, _ bytes: Span<UInt8>, edits: FieldEdits, isChunked: Bool,
-        date: DateField, to output: inout ByteBuffer
+        _ worker: Worker, to output: inout ByteBuffer
     ) {
         appendStatusLine(head, bytes, to: &output)
+        dropFields(head, bytes, edits: edits)
+        head.fields.appendKept(bytes, to: &output)
+        appendAdded(head, edits: edits, worker, to: &output)
+        if isChunked { output.append("Transfer-Encoding: chunked\r\n") }
+    }
+
+    /// Leaves out what belongs to the upstream's connection, and what the route removes.
+    static func dropFields(_ head: ResponseHead, _ bytes: Span<UInt8>, edits: FieldEdits) {
         head.fields.dropHopByHopFields()
         edits.drop(from: head.fields, bytes)
-        head.fields.appendKept(bytes, to: &output)
-        if head.fields.firstIndex(of: .date) == nil { date.append(to: &output) }
+    }
+
+    /// The lines that come on top of a final response's own.
+    static func appendAdded(
+        _ head: ResponseHead, edits: FieldEdits, _ worker: Worker, to output: inout ByteBuffer
+    ) {
+        if head.fields.firstIndex(of: .date) == nil { worker.date.append(to: &output) }
         if edits.writesLines { output.append(edits.lines) }
-        if isChunked { output.append("Transfer-Encoding: chunked\r\n") }
     }
 
     /// An interim response's head (RFC 9110, section 15.2).

@@ -14,6 +14,17 @@ struct StreamsBySlot<Stream: AnyObject> {
         }
     }
 
+    /// Takes the stream of a handle out.
+    mutating func take(_ handle: HTTP2StreamHandle) -> Stream? {
+        guard handle.slot < slots.count else { return nil }
+        return slots[handle.slot].take()
+    }
+
+    /// Calls `body` with each.
+    func forEach(_ body: (Stream) -> Void) {
+        for case let stream? in slots { body(stream) }
+    }
+
     /// Takes all of them out: whoever is told of the end finds none.
     mutating func takeAll() -> [Stream] {
         let all = slots.compactMap { $0 }

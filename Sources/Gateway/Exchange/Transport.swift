@@ -24,6 +24,9 @@ final class Transport {
     private var tls: TLSSession?
     /// Bytes in the clear that wait for the socket.
     private var pending = ByteBuffer()
+    /// Whether everything given was taken by the kernel: nothing is pending. Kept beside it, since
+    /// asking a buffer in a class costs an exclusivity check.
+    private(set) var isFlushed = true
     /// Waiting for the kernel: still connecting, or its buffer was full.
     private var isBlocked: Bool
     private var endsWhenFlushed = false
@@ -52,11 +55,8 @@ final class Transport {
 
     var isOpen: Bool { descriptor >= 0 }
 
-    /// Whether everything given was taken by the kernel.
-    var isFlushed: Bool { pending.isEmpty }
-
     /// Whether the peer takes its bytes so slowly that no more should be made for it.
-    var isCongested: Bool { isBlocked && !pending.isEmpty }
+    var isCongested: Bool { isBlocked && !isFlushed }
 
     /// Notes what the loop told.
     func note(_ readiness: Readiness) {
@@ -112,14 +112,11 @@ final class Transport {
             guard canSend(head, body) else { return }
             switch Socket.send(head, body, to: descriptor) {
             case .sent(let count) where count < head.count:
-                block(keeping: head.extracting(count..<head.count))
-                pending.append(body)
+                block(keeping: head.extracting(count..<head.count), body)
             case .sent(let count):
                 let sent = count &- head.count
                 if sent < body.count { block(keeping: body.extracting(sent..<body.count)) }
-            case .wouldBlock:
-                block(keeping: head)
-                pending.append(body)
+            case .wouldBlock: block(keeping: head, body)
             case .failed: isBroken = true
             }
         }
@@ -131,16 +128,17 @@ final class Transport {
         isBlocked = false
         // Reading may have waited for room to write in: TLS has messages of its own.
         if tls != nil { isReadable = true }
-        if pending.isEmpty { return false }
+        if isFlushed { return false }
         var bytes = ByteBuffer()
         swap(&bytes, &pending)
         let outcome = bytes.withBytes { put($0) }
         if case .sent(let count) = outcome { bytes.removeFirst(count) }
+        isFlushed = bytes.isEmpty
         swap(&bytes, &pending)
         switch outcome {
         case .sent:
-            isBlocked = !pending.isEmpty
-            if endsWhenFlushed, pending.isEmpty { shutdownWriting() }
+            isBlocked = !isFlushed
+            if endsWhenFlushed, isFlushed { shutdownWriting() }
             return true
         case .wouldBlock:
             isBlocked = true
@@ -154,7 +152,7 @@ final class Transport {
     /// Ends our direction once everything given was written.
     func endWriting() {
         endsWhenFlushed = true
-        if pending.isEmpty { shutdownWriting() }
+        if isFlushed { shutdownWriting() }
     }
 
     // MARK: Turns and the end
@@ -188,6 +186,7 @@ final class Transport {
         tls = nil
         socket = nil
         pending.removeAll()
+        isFlushed = true
         isReadable = false
     }
 
@@ -209,15 +208,20 @@ final class Transport {
 
     private func canSend(_ first: Span<UInt8>, _ second: Span<UInt8> = Span()) -> Bool {
         guard isOpen, !isBroken else { return false }
-        guard isBlocked || !pending.isEmpty else { return true }
-        pending.append(first)
-        pending.append(second)
+        guard isBlocked || !isFlushed else { return true }
+        keep(first, second)
         return false
     }
 
-    private func block(keeping rest: Span<UInt8>) {
+    private func block(keeping rest: Span<UInt8>, _ more: Span<UInt8> = Span()) {
         isBlocked = true
-        pending.append(rest)
+        keep(rest, more)
+    }
+
+    private func keep(_ first: Span<UInt8>, _ second: Span<UInt8>) {
+        pending.append(first)
+        pending.append(second)
+        isFlushed = pending.isEmpty
     }
 }
 

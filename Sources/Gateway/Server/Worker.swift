@@ -70,7 +70,9 @@ final class Worker {
     private var admissionSlot: Admission?
     private var mailboxReader: MailboxReader<WorkerMessage>?
     private var output = ByteBuffer(capacity: 4096)
-    private var spareRecords: [RequestRecord] = []
+    /// Records for the next requests, each with the next one.
+    private var spareRecord: RequestRecord?
+    private var spareRecords = 0
     private var logLines = ByteBuffer()
 
     init(index: Int, context: WorkerContext) throws(SystemError) {
@@ -144,7 +146,13 @@ final class Worker {
     }
 
     func takeRecord() -> RequestRecord {
-        let record = spareRecords.popLast() ?? RequestRecord()
+        guard let record = spareRecord.take() else {
+            let record = RequestRecord()
+            record.reset(at: loop.now)
+            return record
+        }
+        spareRecord = record.next.take()
+        spareRecords -= 1
         record.reset(at: loop.now)
         return record
     }
@@ -159,7 +167,11 @@ final class Worker {
                 record.outcome, upstream: authority.utf8Span.span, to: &logLines,
                 keepingCapacity: true)
         }
-        if spareRecords.count < Worker.maxSpareRecords { spareRecords.append(record) }
+        if spareRecords < Worker.maxSpareRecords {
+            record.next = spareRecord.take()
+            spareRecord = record
+            spareRecords += 1
+        }
     }
 
     /// Tells every other worker something.

@@ -16,6 +16,8 @@ final class Endpoint {
     let target: Configuration.Endpoint
     /// What stands in `Host` where the route says `endpoint`, and in log lines.
     let authority: String
+    /// Whether its name does not lead here any more: its connections serve what they have.
+    var isGone = false
     /// What it speaks; behind TLS only known once a handshake has shown it.
     var version: ApplicationProtocol?
     /// HTTP/1.1 connections at rest, the one used last at the end.

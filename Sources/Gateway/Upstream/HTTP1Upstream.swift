@@ -31,6 +31,8 @@ final class HTTP1Upstream: EventHandler {
     private var exchange: Exchange?
     /// Bytes of a head that has not come whole.
     private var input = HeldInput()
+    /// The body under way. Taken out while it moves: what a class keeps in place is checked for
+    /// exclusive use at each step.
     private var relay = BodyRelay.none
     /// Whether this connection served an exchange before: it may have died while it rested.
     private(set) var isReused = false
@@ -63,14 +65,14 @@ final class HTTP1Upstream: EventHandler {
         isRequestComplete = false
         bodyTarget = isOpenEnded ? .chunked(transport) : .identity(transport)
         state = .awaitingHead
-        // The one for resting; until the request is whole its sender's deadline counts.
-        transport.setDeadline(nil)
         transport.send(head)
         if isComplete {
             // A body that turned out to be empty before this try.
             if isOpenEnded { endBody() }
             return requestEnded()
         }
+        // The one for resting; until the request is whole its sender's deadline counts.
+        transport.setDeadline(nil)
         noticeBrokenTransport()
     }
 
@@ -196,10 +198,7 @@ final class HTTP1Upstream: EventHandler {
             case .awaitingHead:
                 guard let length = readHead(bytes.extracting(offset..<bytes.count)) else { return }
                 offset &+= length
-            case .receivingBody:
-                worker.withOutput { output in
-                    offset = relayBody(bytes, from: offset, output: &output)
-                }
+            case .receivingBody: offset = continueBody(bytes, from: offset)
             case .tunnel:
                 exchange?.tunnelFromUpstream(bytes.extracting(offset..<bytes.count))
                 transport.setDeadline(inMilliseconds: exchange?.timeouts.stream ?? 0)
@@ -244,12 +243,12 @@ final class HTTP1Upstream: EventHandler {
         let framing = head.framing(toHead: exchange.isHeadRequest)
         canBeReused = head.wantsKeepAlive && framing != .untilClose
         state = .receivingBody
-        transport.setDeadline(inMilliseconds: exchange.timeouts.stream)
         var offset = head.length
+        var current = BodyRelay(framing)
         worker.withOutput { output in
-            exchange.respond(head, bytes, framing, output: &output)
-            relay = BodyRelay(framing)
-            offset = relayBody(bytes, from: offset, output: &output)
+            let target = exchange.respond(head, bytes, framing, output: &output)
+            offset = relayBody(
+                &current, bytes, from: offset, for: exchange, to: target, output: &output)
         }
         return offset
     }
@@ -267,31 +266,46 @@ final class HTTP1Upstream: EventHandler {
         return head.length
     }
 
-    /// Carries body bytes to the client and ends the exchange behind the last.
-    private func relayBody(
-        _ bytes: Span<UInt8>, from start: Int, output: inout ByteBuffer
-    ) -> Int {
+    private func continueBody(_ bytes: Span<UInt8>, from start: Int) -> Int {
         guard let exchange else {
             close()
             return bytes.count
         }
-        let target = exchange.responseTarget
+        var current = BodyRelay.none
+        swap(&current, &relay)
+        var offset = start
+        worker.withOutput { output in
+            offset = relayBody(
+                &current, bytes, from: start, for: exchange, to: exchange.responseTarget,
+                output: &output)
+        }
+        return offset
+    }
+
+    /// Carries body bytes to the client and ends the exchange behind the last.
+    private func relayBody(
+        _ current: inout BodyRelay, _ bytes: Span<UInt8>, from start: Int,
+        for exchange: Exchange, to target: BodyTarget, output: inout ByteBuffer
+    ) -> Int {
         do throws(MessageError) {
-            let end = try relay.relay(bytes, from: start, gatheringIn: &output, to: target)
-            if relay.isComplete {
-                try relay.end(
+            let end = try current.relay(bytes, from: start, gatheringIn: &output, to: target)
+            if current.isComplete {
+                try current.end(
                     gatheringIn: &output, to: target,
                     maxTrailers: worker.settings.limits.requestFields,
                     isRemoved: { _ in false })
             }
             target.send(output)
-            exchange.responseProgressed(relay.count)
-            if relay.isComplete {
-                finish(hasExtraBytes: end < bytes.count)
-            } else {
-                transport.setDeadline(inMilliseconds: exchange.timeouts.stream)
+            let count = current.count
+            if current.isComplete {
+                finish(after: count, hasExtraBytes: end < bytes.count)
+                return bytes.count
             }
-            return relay.isComplete ? bytes.count : end
+            swap(&current, &relay)
+            exchange.responseTarget = target
+            exchange.responseProgressed(count)
+            transport.setDeadline(inMilliseconds: exchange.timeouts.stream)
+            return end
         } catch {
             fail(.invalid(error))
             return bytes.count
@@ -299,11 +313,11 @@ final class HTTP1Upstream: EventHandler {
     }
 
     /// The response is whole. The connection goes back to the pool where both messages ended where
-    /// they should; bytes behind the response are nobody's and end it.
-    private func finish(hasExtraBytes: Bool) {
+    /// they should; bytes behind the response are nobody's and end it. `count`: of its body, where
+    /// the exchange was not told before.
+    private func finish(after count: Int64? = nil, hasExtraBytes: Bool) {
         let finished = exchange
         exchange = nil
-        relay = .none
         bodyTarget = .nowhere
         if canBeReused, isRequestComplete, !hasExtraBytes, transport.isFlushed, !transport.isBroken
         {
@@ -315,7 +329,7 @@ final class HTTP1Upstream: EventHandler {
         } else {
             close()
         }
-        finished?.responseEnded()
+        finished?.responseEnded(count)
     }
 
     private func endOfStream() {

@@ -136,11 +136,14 @@ final class HTTP2Upstream: HTTP2Connection {
 
     // MARK: Events
 
-    override func handle(_ event: HTTP2Event, input: Span<UInt8>, arena: Span<UInt8>) {
+    override func handle(
+        _ event: HTTP2Event, input: Span<UInt8>, arena: Span<UInt8>, lines: Span<FieldLine>
+    ) {
         switch event {
-        case .head(let handle, let range, let isEnd):
+        case .head(let handle, let range, let places, let isEnd):
             hasAsked = false
-            streams[handle]?.receivedHead(arena.extracting(range), isEnd: isEnd)
+            streams[handle]?.receivedHead(
+                arena.extracting(range), lines: lines.extracting(places), isEnd: isEnd)
         case .badHead(let handle, let error, _):
             streams[handle]?.fail(.invalid(error))
         case .data(let handle, let range):

@@ -105,12 +105,12 @@ final class HTTP2UpstreamStream: EventHandler {
 
     // MARK: From the upstream
 
-    func receivedHead(_ bytes: Span<UInt8>, isEnd: Bool) {
+    func receivedHead(_ bytes: Span<UInt8>, lines: Span<FieldLine>, isEnd: Bool) {
         guard let exchange else { return }
         hasResponded = true
         let head = worker.responseHead
         do throws(MessageError) {
-            guard try head.parse(bytes) else { throw .startLine }
+            guard try head.parse(bytes, lines: lines) else { throw .startLine }
         } catch {
             return fail(.invalid(error))
         }
@@ -120,7 +120,7 @@ final class HTTP2UpstreamStream: EventHandler {
         let framing = framing(head, exchange, isEnd: isEnd)
         length = BodyLength(framing)
         if isEnd, !length.isWhole { return fail(.invalid(.contentLength)) }
-        exchange.respond(head, bytes, framing, output: &output)
+        exchange.responseTarget = exchange.respond(head, bytes, framing, output: &output)
         if isEnd { return finish(exchange) }
         setDeadline(exchange.timeouts.stream)
         touch()
@@ -223,14 +223,13 @@ final class HTTP2UpstreamStream: EventHandler {
         trailers.withBytes { target.end(trailers: $0, gatheringIn: &output) }
         target.send(output)
         output.removeAll()
-        exchange.responseProgressed(count)
         self.exchange = nil
         worker.loop.forget(timer)
         timer = .none
         connection.succeeded()
         // The rest of a request that was answered early is not sent.
         if !isRequestComplete { reset(.noError) }
-        exchange.responseEnded()
+        exchange.responseEnded(count)
     }
 
     private func reset(_ code: HTTP2ErrorCode) {

@@ -20,7 +20,7 @@ final class UpstreamPool {
     }
 
     let settings: UpstreamSettings
-    private let worker: Worker
+    let worker: Worker
     /// Every address known, in the order of the configuration.
     private var endpoints: [Endpoint] = []
     /// Which of `endpoints` belong to which configured endpoint, which may be a name with several
@@ -52,6 +52,7 @@ final class UpstreamPool {
         groups[index] = group
         endpoints = groups.flatMap { $0 ?? [] }
         for gone in known where !group.contains(where: { $0 === gone }) {
+            gone.isGone = true
             letGo(of: gone)
         }
         serveWaiters()
@@ -191,7 +192,7 @@ final class UpstreamPool {
     func release(_ connection: HTTP1Upstream) {
         let endpoint = connection.endpoint
         endpoint.busyCount -= 1
-        let isOutdated = connection.generation != generation || isGone(endpoint)
+        let isOutdated = connection.generation != generation || endpoint.isGone
         if !isOutdated, let waiter = nextWaiter() {
             endpoint.busyCount += 1
             waiter.begin(on: .http1(connection))
@@ -385,9 +386,5 @@ final class UpstreamPool {
 
     private func forget(_ dial: Dial) {
         dial.endpoint.sharedDials.removeAll { $0 === dial }
-    }
-
-    private func isGone(_ endpoint: Endpoint) -> Bool {
-        !endpoints.contains { $0 === endpoint }
     }
 }

@@ -143,7 +143,7 @@ final class HTTP2Peer {
     private func note(_ input: [UInt8]) {
         while let event = session.nextEvent() {
             switch event {
-            case .head(let handle, let range, let isEnd):
+            case .head(let handle, let range, _, let isEnd):
                 // An interim response's head is followed by the one that counts.
                 messages[handle.id, default: Message()].head += text(range)
                 messages[handle.id]?.isEnded = isEnd
@@ -171,7 +171,7 @@ final class HTTP2Peer {
 
     private func text(_ range: Range<Int>) -> String {
         var text = ""
-        session.withArena { arena in
+        session.withArena { arena, _ in
             text = String(decoding: range.map { arena[$0] }, as: UTF8.self)
         }
         return text
