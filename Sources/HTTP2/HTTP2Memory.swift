@@ -52,6 +52,12 @@ package final class HTTP2Memory {
         return place
     }
 
+    /// Gives back the pages that a session needs only while it has streams or output.
+    func rest(_ session: OpaquePointer) {
+        // nghttp2's record is the first block that it asked for.
+        unsafe SessionUnits.rest(UnsafeMutableRawPointer(session))
+    }
+
     /// Forgets the session of a place, which is about to go.
     func leave(_ place: Int) { unsafe resting[place] = nil }
 

@@ -226,6 +226,7 @@ package final class HTTP2Session {
         unsafe state.pointee.streams.release()
         unsafe state.pointee.composer.release()
         unsafe state.pointee.events.release()
+        if unsafe nghttp2_session_want_write(session) == 0 { unsafe memory.rest(session) }
     }
 
     /// What the peer is told of an error that nghttp2 leaves to its caller.

@@ -7,17 +7,23 @@ struct MemoryPool: ~Copyable {
     /// What stands in the 16 bytes before each block.
     struct Header: BitwiseCopyable {
         enum Kind: UInt32, BitwiseCopyable {
+            // Zero: its header may go with the page it is in, which then reads as zeros.
+            case frame
+            case record
+            case ring
+            case table
             case small
             case large
-            case record
-            case frame
+
+            /// Among a unit's parts.
+            var bit: UInt32 { 1 &<< rawValue }
         }
 
-        /// Bytes of the block.
+        /// Bytes of the block; those of a frame are not kept.
         var capacity: Int
         var kind: Kind
-        /// Of the two parts of a unit: whether it was given out.
-        var isUsed = true
+        /// In a record's header: which parts of its unit were given out.
+        var parts: UInt32 = 0
 
         /// Keeps blocks aligned to what `malloc` gives.
         static let size = 16
@@ -76,8 +82,10 @@ struct MemoryPool: ~Copyable {
     @unsafe
     mutating func allocate(_ size: Int) -> UnsafeMutableRawPointer? {
         guard size >= 0, size <= Int(Int32.max) else { return nil }
+        if size >= MemoryPool.largestSmall, let block = unsafe units.take(size) {
+            return unsafe block
+        }
         if size > MemoryPool.largestSmall {
-            if let block = unsafe units.take(size) { return unsafe block }
             guard let start = unsafe malloc(Header.size &+ size) else { return nil }
             return unsafe Header.write(.large, capacity: size, at: start)
         }
@@ -105,7 +113,7 @@ struct MemoryPool: ~Copyable {
             unsafe free[index] = unsafe block
             kept &+= capacity
         case .small, .large: unsafe Glibc.free(header)
-        case .record, .frame: unsafe units.giveBack(block)
+        case .record, .ring, .table, .frame: unsafe units.giveBack(block)
         }
     }
 
@@ -114,7 +122,9 @@ struct MemoryPool: ~Copyable {
     mutating func resize(
         _ block: UnsafeMutableRawPointer, to size: Int
     ) -> UnsafeMutableRawPointer? {
-        let capacity = unsafe Header.of(block).pointee.capacity
+        let header = unsafe Header.of(block).pointee
+        precondition(header.kind != .frame, "nghttp2 chains buffers of frames and grows none")
+        let capacity = header.capacity
         if size <= capacity { return unsafe block }
         guard let larger = unsafe allocate(size) else { return nil }
         unsafe larger.copyMemory(from: block, byteCount: capacity)

@@ -1,26 +1,31 @@
 internal import Glibc
 
-/// Where sessions have their record and the buffer in which they lay a frame out, side by side:
+/// Where sessions have what lives as long as they do, in pages of their own:
 ///
-///     │ page                       │ page │ page │ page │ page │
-///     │ header, record │ header, frame ─────────────────▶      │
+///     │ page                       │ page              │ page … page               │
+///     │ record │ decoder's table ▪ │ table of streams  │ ▪ frame ────────────────▶ │
 ///
-/// The frame's buffer is 16 KiB long, of which a session writes as much as a header block takes;
-/// DATA goes around it. Here the pages that nothing was written to cost nothing, and most sessions
-/// have one. From the C library they would get memory that something else has written to.
+/// ▪ is a block's header. The frame's buffer is 16 KiB long, of which a session writes as much as a
+/// header block takes; DATA goes around it. Here the pages that nothing was written to cost
+/// nothing, where the C library would give memory that something else has written to. And a session
+/// at rest keeps the first page only: its table of streams is all zeros, as memory given back to
+/// the system is when it is read again, and nothing reads what is left of a frame.
 @safe
 struct SessionUnits: ~Copyable {
-    /// 4 KiB pages; larger ones only cost the saving.
-    private static let unitSize = 5 * 4096
+    private static let page = 4096
+    private static let unitSize = 7 * page
     private static let unitsAtOnce = 16
-    /// The frame's part begins here, header included; the record's at the unit's own beginning.
-    private static let frameStart = 3072
-    /// Sizes in nghttp2 1.52: 2928 and 16394. Where another version's differ, sessions get what
-    /// they ask for from the C library.
-    private static let recordSizes = 2048...(frameStart - headerSize)
-    private static let frameSizes = 16384...(unitSize - frameStart - headerSize)
-    /// See `MemoryPool.Header`.
-    private static let headerSize = 16
+    /// Where the parts' blocks begin in a unit; the record's header is its first bytes.
+    private static let ringStart = page - 2 * MemoryPool.Header.size - 1024 + headerSize
+    private static let tableStart = page
+    private static let frameStart = 2 * page + headerSize
+    /// Sizes in nghttp2 1.52: 2928, 1024, 4096 and 16394. Where another version's differ, sessions
+    /// get what they ask for from the C library.
+    private static let recordSizes = 2048...(ringStart - 2 * headerSize)
+    private static let ringSize = 1024
+    private static let tableSize = page
+    private static let frameSizes = 16384...(unitSize - frameStart)
+    private static let headerSize = MemoryPool.Header.size
     /// Free units that keep what was written to.
     private static let maxWarm = 64
 
@@ -54,36 +59,87 @@ struct SessionUnits: ~Copyable {
     @unsafe
     mutating func take(_ size: Int) -> UnsafeMutableRawPointer? {
         guard isMaking else { return nil }
-        if SessionUnits.recordSizes.contains(size), unsafe current == nil {
+        if unsafe current == nil, SessionUnits.recordSizes.contains(size) {
             guard let unit = unsafe takeUnit() else { return nil }
             unsafe current = unsafe unit
-            let rest = unsafe Header.write(
-                .frame, capacity: SessionUnits.frameSizes.upperBound,
-                at: unit + SessionUnits.frameStart)
-            unsafe Header.of(rest).pointee.isUsed = false
-            return unsafe Header.write(
-                .record, capacity: SessionUnits.recordSizes.upperBound, at: unit)
+            return unsafe SessionUnits.give(
+                .record, capacity: SessionUnits.recordSizes.upperBound, of: unit, isFirst: true)
         }
-        guard SessionUnits.frameSizes.contains(size), let unit = unsafe current else { return nil }
-        unsafe current = nil
-        let block = unsafe unit + SessionUnits.frameStart + SessionUnits.headerSize
-        unsafe Header.of(block).pointee.isUsed = true
-        return unsafe block
+        guard let unit = unsafe current else { return nil }
+        switch size {
+        case SessionUnits.ringSize:
+            return unsafe SessionUnits.give(.ring, capacity: size, of: unit)
+        case SessionUnits.tableSize:
+            return unsafe SessionUnits.give(.table, capacity: size, of: unit)
+        case SessionUnits.frameSizes:
+            let capacity = SessionUnits.frameSizes.upperBound
+            return unsafe SessionUnits.give(.frame, capacity: capacity, of: unit)
+        default: return nil
+        }
     }
 
-    /// Takes back a part; the unit is free when it has both.
+    /// Takes back a part; the unit is free when it has all of them.
     @unsafe
     mutating func giveBack(_ block: UnsafeMutableRawPointer) {
-        let header = unsafe Header.of(block)
-        unsafe header.pointee.isUsed = false
-        let isRecord = unsafe header.pointee.kind == .record
-        let unit = unsafe UnsafeMutableRawPointer(header) - (isRecord ? 0 : SessionUnits.frameStart)
-        let other = unsafe unit + (isRecord ? SessionUnits.frameStart : 0) + SessionUnits.headerSize
-        if unsafe Header.of(other).pointee.isUsed { return }
+        let kind = unsafe Header.of(block).pointee.kind
+        let unit = unsafe block - SessionUnits.start(of: kind)
+        let record = unsafe unit.assumingMemoryBound(to: Header.self)
+        unsafe record.pointee.parts &= ~kind.bit
+        if unsafe record.pointee.parts != 0 { return }
         if unsafe free.count >= SessionUnits.maxWarm {
             unsafe madvise(unit, SessionUnits.unitSize, MADV_DONTNEED)
         }
         unsafe free.append(unit)
+    }
+
+    /// Gives back the pages that a session without streams and output does not need, if its record
+    /// is of a unit. The block of the record is alive, so its unit is.
+    @unsafe
+    static func rest(_ record: UnsafeMutableRawPointer) {
+        guard unsafe Header.of(record).pointee.kind == .record else { return }
+        let parts = unsafe Header.of(record).pointee.parts
+        let unit = unsafe record - start(of: .record)
+        let hasTable = parts & Header.Kind.table.bit != 0
+        let isTableKept = unsafe hasTable && !isZero(unit + tableStart)
+        let kept = isTableKept ? frameStart - headerSize : tableStart
+        unsafe madvise(unit + kept, unitSize - kept, MADV_DONTNEED)
+    }
+
+    /// Whether the table of streams, a page, says that there is none. nghttp2 keeps some in it that
+    /// were only spoken of.
+    @unsafe
+    private static func isZero(_ table: UnsafeMutableRawPointer) -> Bool {
+        let words = unsafe UnsafeRawBufferPointer(start: table, count: tableSize)
+        var all: UInt64 = 0
+        for offset in stride(from: 0, to: tableSize, by: 8) {
+            all |= unsafe words.load(fromByteOffset: offset, as: UInt64.self)
+        }
+        return all == 0
+    }
+
+    private static func start(of kind: Header.Kind) -> Int {
+        switch kind {
+        case .ring: ringStart
+        case .table: tableStart
+        case .frame: frameStart
+        case .record, .small, .large: headerSize
+        }
+    }
+
+    /// A part of a unit, nil where it was given out. `isFirst`: nothing of it was.
+    @unsafe
+    private static func give(
+        _ kind: Header.Kind, capacity: Int, of unit: UnsafeMutableRawPointer, isFirst: Bool = false
+    ) -> UnsafeMutableRawPointer? {
+        let record = unsafe unit.assumingMemoryBound(to: Header.self)
+        if !isFirst {
+            guard unsafe record.pointee.parts & kind.bit == 0 else { return nil }
+            unsafe record.pointee.parts |= kind.bit
+        }
+        let block = unsafe Header.write(
+            kind, capacity: capacity, at: unit + start(of: kind) - headerSize)
+        if isFirst { unsafe record.pointee.parts = kind.bit }
+        return unsafe block
     }
 
     @unsafe

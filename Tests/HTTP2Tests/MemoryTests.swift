@@ -74,15 +74,17 @@ private struct NoMemory: Error {}
         for index in unsafe held.indices { unsafe pool.release(held[index].block) }
     }
 
-    @Test("A session's record and frame lie in one unit, which is used again when both are back")
-    func units() throws {
+    @Test(
+        "A session's parts lie in one unit, which is used again when all of them are back",
+        arguments: [1024, 4096, 16394])
+    func units(size: Int) throws {
         var units = SessionUnits()
         units.begin()
         guard let record = unsafe units.take(2928) else { throw NoMemory() }
-        guard let frame = unsafe units.take(16394) else { throw NoMemory() }
-        let isNear = unsafe frame - record < 4096
+        guard let frame = unsafe units.take(size) else { throw NoMemory() }
+        let isNear = unsafe frame - record < 3 * 4096
         #expect(isNear)
-        let isNothing = unsafe units.take(16394) == nil
+        let isNothing = unsafe units.take(size) == nil
         #expect(isNothing)
         units.end()
         unsafe units.giveBack(record)
@@ -96,6 +98,38 @@ private struct NoMemory: Error {}
         let isSame = unsafe units.take(2928) == record
         #expect(isSame)
         units.end()
+    }
+
+    @Test("A session at rest keeps its record, and a table of streams with something in it")
+    func restingPages() throws {
+        var units = SessionUnits()
+        for mark in [UInt8(0), 1] {
+            units.begin()
+            guard let record = unsafe units.take(2928), let ring = unsafe units.take(1024),
+                let table = unsafe units.take(4096), let frame = unsafe units.take(16394)
+            else { throw NoMemory() }
+            units.end()
+            unsafe record.initializeMemory(as: UInt8.self, repeating: 7, count: 2928)
+            unsafe ring.initializeMemory(as: UInt8.self, repeating: 7, count: 1024)
+            unsafe table.initializeMemory(as: UInt8.self, repeating: 0, count: 4096)
+            unsafe table.storeBytes(of: mark, toByteOffset: 4095, as: UInt8.self)
+            unsafe frame.initializeMemory(as: UInt8.self, repeating: 7, count: 16394)
+            unsafe SessionUnits.rest(record)
+            let isRecordKept = unsafe record.load(fromByteOffset: 2927, as: UInt8.self) == 7
+            let isRingKept = unsafe ring.load(fromByteOffset: 1023, as: UInt8.self) == 7
+            let isTableSame = unsafe table.load(fromByteOffset: 4095, as: UInt8.self) == mark
+            let isFrameGone = unsafe frame.load(fromByteOffset: 16000, as: UInt8.self) == 0
+            #expect(isRecordKept && isRingKept && isTableSame && isFrameGone)
+            unsafe units.giveBack(frame)
+            unsafe units.giveBack(table)
+            unsafe units.giveBack(record)
+            unsafe units.giveBack(ring)
+            units.begin()
+            let isUsedAgain = unsafe units.take(2928) == record
+            #expect(isUsedAgain)
+            units.end()
+            unsafe units.giveBack(record)
+        }
     }
 
     @Test("Sizes that no session's part has come from elsewhere", arguments: [1025, 4096, 20_000])
