@@ -30,6 +30,47 @@ extension Span where Element == UInt8 {
         return count
     }
 
+    /// Whether no byte is above 0x7f. Eight bytes a step.
+    package var isASCII: Bool {
+        let bytes = unsafe self.bytes
+        var seen: UInt64 = 0
+        var i = 0
+        while i &+ 8 <= count {
+            // The loop's condition bounds the eight bytes read.
+            seen |= unsafe bytes.unsafeLoadUnaligned(fromByteOffset: i, as: UInt64.self)
+            i &+= 8
+        }
+        while i < count {
+            seen |= UInt64(unsafe self[unchecked: i])
+            i &+= 1
+        }
+        return seen & 0x8080_8080_8080_8080 == 0
+    }
+
+    /// Whether all bytes are `ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/"`, what a b64token
+    /// (RFC 6750, section 2.1) is made of before its padding. Eight bytes a step where they are of
+    /// base64url and dots.
+    package var isBase64Text: Bool {
+        let bytes = unsafe self.bytes
+        var i = 0
+        while i < count {
+            if i &+ 8 <= count {
+                // The condition bounds the eight bytes read.
+                let word = unsafe bytes.unsafeLoadUnaligned(fromByteOffset: i, as: UInt64.self)
+                if isBase64URLOrDots(word) {
+                    i &+= 8
+                    continue
+                }
+            }
+            let byte = unsafe self[unchecked: i]
+            guard
+                ASCII.isUnreserved(byte) || byte == UInt8(ascii: "+") || byte == UInt8(ascii: "/")
+            else { return false }
+            i &+= 1
+        }
+        return true
+    }
+
     /// Whether a path needs no second look: `!`–`~` alone, none of `#`, `%`, `;`, `\`, and no `/`
     /// before another `/` or a `.`. Eight bytes a step.
     package var isPlainPath: Bool {
@@ -87,4 +128,18 @@ private func marks(_ word: UInt64, _ byte: UInt8) -> UInt64 {
     let other = word ^ (UInt64(byte) &* 0x0101_0101_0101_0101)
     let low = (other & 0x7f7f_7f7f_7f7f_7f7f) &+ 0x7f7f_7f7f_7f7f_7f7f
     return ~(low | other | 0x7f7f_7f7f_7f7f_7f7f)
+}
+
+/// Whether each of eight bytes is a letter, a digit, `-`, `.` or `_`.
+@inline(__always)
+private func isBase64URLOrDots(_ word: UInt64) -> Bool {
+    let low7 = word & 0x7f7f_7f7f_7f7f_7f7f
+    let folded = low7 | 0x2020_2020_2020_2020
+    // The top bit of each byte: at least the first of a range, and beyond its last. No sum carries.
+    let letters = (folded &+ 0x1f1f_1f1f_1f1f_1f1f) & ~(folded &+ 0x0505_0505_0505_0505)
+    let digits = (low7 &+ 0x5050_5050_5050_5050) & ~(low7 &+ 0x4646_4646_4646_4646)
+    let hyphenOrDot = (low7 &+ 0x5353_5353_5353_5353) & ~(low7 &+ 0x5151_5151_5151_5151)
+    let lines = marks(word, UInt8(ascii: "_"))
+    return (letters | digits | hyphenOrDot | lines) & ~word & 0x8080_8080_8080_8080
+        == 0x8080_8080_8080_8080
 }

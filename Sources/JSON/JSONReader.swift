@@ -21,7 +21,7 @@ extension JSONValue {
         } catch {
             throw JSONError(.invalidUTF8, at: error.byteOffsets.lowerBound)
         }
-        var reader = JSONReader(depthLeft: maxDepth)
+        var reader = JSONReader(maxDepth: maxDepth)
         reader.skipWhiteSpace(text)
         self = try reader.readValue(text)
         reader.skipWhiteSpace(text)
@@ -36,10 +36,14 @@ private struct JSONReader {
     var position = 0
     /// How many more containers may be opened inside the present one.
     var depthLeft: Int
+    private let maxDepth: Int
 
-    init(depthLeft: Int) {
-        self.depthLeft = depthLeft
+    init(maxDepth: Int) {
+        self.maxDepth = maxDepth
+        depthLeft = maxDepth
     }
+
+    private var isOutermost: Bool { depthLeft &+ 1 == maxDepth }
 
     mutating func readValue(_ text: Span<UInt8>) throws(JSONError) -> JSONValue {
         let start = position
@@ -70,13 +74,16 @@ private struct JSONReader {
         var members: [JSONObject.Member] = []
         var names = MemberNames()
         if try closes(UInt8(ascii: "}"), text) { return JSONObject() }
+        // A claims set has about as many; what stands inside of it seldom does.
+        if isOutermost { members.reserveCapacity(8) }
         while true {
             let nameOffset = position
             guard try byte(of: text) == UInt8(ascii: "\"") else {
                 throw JSONError(.unexpectedByte, at: position)
             }
-            let name = try readString(text)
-            guard names.insert(name, after: members) else {
+            let (name, key, end) = try JSONText.readName(text, from: position)
+            position = end
+            guard names.insert(name, key, after: members) else {
                 throw JSONError(.duplicateName, at: nameOffset)
             }
             skipWhiteSpace(text)
@@ -86,7 +93,7 @@ private struct JSONReader {
             position &+= 1
             skipWhiteSpace(text)
             let value = try readValue(text)
-            members.append(.init(name: name, nameOffset: nameOffset, value: value))
+            members.append(.init(name: name, key: key, nameOffset: nameOffset, value: value))
             if try ends(with: UInt8(ascii: "}"), text) { return JSONObject(members: members) }
         }
     }
@@ -204,29 +211,21 @@ private struct JSONReader {
     }
 }
 
-/// The names an object has so far. Most are new at the first look: no name before them had the same
-/// length and last byte. Beyond a few names a set keeps an object of many thousand from costing
-/// their square.
+/// The names an object has so far. Beyond a few names a set keeps an object of many thousand from
+/// costing their square.
 private struct MemberNames {
     private var set: Set<[UInt8]> = []
-    /// One bit for each combination of length and last byte, folded to 64.
-    private var shapes: UInt64 = 0
     private static let fewNames = 32
 
     /// Whether `name` is new beside those of `members`.
-    mutating func insert(_ name: String, after members: [JSONObject.Member]) -> Bool {
+    mutating func insert(
+        _ name: String, _ key: JSONName.Key, after members: [JSONObject.Member]
+    ) -> Bool {
         if members.count < Self.fewNames {
-            let shape = Self.shape(name.utf8Span.span)
-            defer { shapes |= shape }
-            return shapes & shape == 0
-                || !members.indices.contains { members[$0].name.isExactly(name) }
+            for i in members.indices where members[i].isNamed(name, key) { return false }
+            return true
         }
         if set.isEmpty { set = Set(members.map { [UInt8]($0.name.utf8) }) }
         return set.insert([UInt8](name.utf8)).inserted
-    }
-
-    private static func shape(_ name: Span<UInt8>) -> UInt64 {
-        let last = name.isEmpty ? 0 : Int(name[name.count &- 1])
-        return 1 &<< UInt64(truncatingIfNeeded: name.count &* 7 &+ last &* 11)
     }
 }

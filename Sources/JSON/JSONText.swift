@@ -14,6 +14,20 @@ enum JSONText {
         return try readEscaped(text, from: first)
     }
 
+    /// Reads a string that is a member's name.
+    static func readName(
+        _ text: Span<UInt8>, from start: Int
+    ) throws(JSONError) -> (text: String, key: JSONName.Key, end: Int) {
+        let (name, end) = try read(text, from: start)
+        // Without escapes its bytes stand between the quotes.
+        let isPlain = end &- start &- 2 == name.utf8.count
+        let key =
+            isPlain
+            ? JSONName.Key(text.extracting(start &+ 1..<end &- 1))
+            : JSONName.Key(name.utf8Span.span)
+        return (name, key, end)
+    }
+
     private static func readEscaped(
         _ text: Span<UInt8>, from start: Int
     ) throws(JSONError) -> (text: String, end: Int) {

@@ -101,14 +101,26 @@ package struct JSONObject: Sendable {
         package let name: String
         /// The offset of the name's opening quote.
         package let nameOffset: Int
+        /// What the name is looked for by.
+        let key: JSONName.Key
         /// The value.
         package let value: JSONValue
 
         /// A member.
         package init(name: String, nameOffset: Int = 0, value: JSONValue) {
+            self.init(
+                name: name, key: .init(name.utf8Span.span), nameOffset: nameOffset, value: value)
+        }
+
+        init(name: String, key: JSONName.Key, nameOffset: Int, value: JSONValue) {
             self.name = name
+            self.key = key
             self.nameOffset = nameOffset
             self.value = value
+        }
+
+        func isNamed(_ other: String, _ otherKey: JSONName.Key) -> Bool {
+            key == otherKey && (key.isWhole || name.isExactly(other))
         }
     }
 
@@ -122,8 +134,17 @@ package struct JSONObject: Sendable {
 
     /// The value of `name`, compared by UTF-8.
     package subscript(_ name: String) -> JSONValue? {
+        value(of: name, .init(name.utf8Span.span))
+    }
+
+    /// The same for a name that is looked for often.
+    package subscript(_ name: JSONName) -> JSONValue? {
+        value(of: name.text, name.key)
+    }
+
+    private func value(of name: String, _ key: JSONName.Key) -> JSONValue? {
         // By index: taking a member out counts references of everything in it.
-        for i in members.indices where members[i].name.isExactly(name) { return members[i].value }
+        for i in members.indices where members[i].isNamed(name, key) { return members[i].value }
         return nil
     }
 }

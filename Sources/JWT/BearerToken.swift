@@ -50,13 +50,6 @@ package struct BearerToken: Equatable, Sendable {
     package static func isWellFormed(_ token: Span<UInt8>) -> Bool {
         var end = token.count
         while end > 0, token[end - 1] == UInt8(ascii: "=") { end -= 1 }
-        guard end > 0 else { return false }
-        for i in 0..<end {
-            let byte = token[i]
-            guard
-                ASCII.isUnreserved(byte) || byte == UInt8(ascii: "+") || byte == UInt8(ascii: "/")
-            else { return false }
-        }
-        return true
+        return end > 0 && token.extracting(first: end).isBase64Text
     }
 }

@@ -36,13 +36,15 @@ package struct TokenLifetime: Sendable, Equatable {
 /// signature, which costs a hundred times as much.
 struct ClaimChecks {
     private let rules: IssuerRules
-    /// Admitted types in lower case without `application/`; an absent `typ` by the flag.
-    private let types: [String]
+    /// Admitted types without `application/`; an absent `typ` by the flag.
+    private let types: [[UInt8]]
     private let admitsNoType: Bool
 
     init(_ rules: IssuerRules) {
         self.rules = rules
-        types = rules.types.compactMap { $0.map(Self.normalizedType) }
+        types = rules.types.compactMap { type in
+            type.map { Array($0.utf8.dropFirst(Self.prefixCount($0.utf8Span.span))) }
+        }
         admitsNoType = rules.types.contains { $0 == nil }
     }
 
@@ -53,8 +55,10 @@ struct ClaimChecks {
             if admitsNoType { return }
             throw .wrongType
         }
-        let normalized = Self.normalizedType(type)
-        guard types.contains(where: { $0.isExactly(normalized) }) else { throw .wrongType }
+        let text = type.utf8Span
+        let bytes = text.span.extracting(droppingFirst: Self.prefixCount(text.span))
+        for admitted in types where bytes.isEqualIgnoringCase(to: admitted.span) { return }
+        throw .wrongType
     }
 
     /// Checks times, required claims and the audience; gives what the verified token keeps of them.
@@ -63,7 +67,7 @@ struct ClaimChecks {
     ) throws(TokenError) -> (TokenLifetime, audiences: [String]) {
         let lifetime = try lifetime(of: claims)
         try lifetime.check(at: now)
-        let audiences = try checkAudience(claims["aud"])
+        let audiences = try checkAudience(claims[.audience])
         for name in rules.requiredClaims {
             guard let value = name.value(in: claims), !value.isNull else {
                 throw .missingClaim(name.text)
@@ -73,9 +77,9 @@ struct ClaimChecks {
     }
 
     private func lifetime(of claims: JSONObject) throws(TokenError) -> TokenLifetime {
-        let expires = try date(claims["exp"], NumericDate.floor)
-        let notBefore = try date(claims["nbf"], NumericDate.ceiling)
-        let issued = try date(claims["iat"], NumericDate.ceiling)
+        let expires = try date(claims[.expires], NumericDate.floor)
+        let notBefore = try date(claims[.notBefore], NumericDate.ceiling)
+        let issued = try date(claims[.issuedAt], NumericDate.ceiling)
         if expires == nil, !rules.allowsNoExpiry || rules.maxLifetime != nil {
             throw .missingClaim("exp")
         }
@@ -118,10 +122,22 @@ struct ClaimChecks {
         return named.count == array.count ? named : nil
     }
 
-    private static func normalizedType(_ type: String) -> String {
-        var bytes = type.utf8.map(ASCII.lowercased)
-        let prefix = Array("application/".utf8)
-        if bytes.starts(with: prefix) { bytes.removeFirst(prefix.count) }
-        return String(validating: bytes.span) ?? type
+    private static func prefixCount(_ type: Span<UInt8>) -> Int {
+        let prefix: StaticString = "application/"
+        let count = prefix.utf8CodeUnitCount
+        guard type.count >= count,
+            type.extracting(first: count).isEqualIgnoringCase(to: prefix)
+        else { return 0 }
+        return count
     }
+}
+
+extension JSONName {
+    static let issuer = JSONName("iss")
+    static let subject = JSONName("sub")
+    static let audience = JSONName("aud")
+    static let expires = JSONName("exp")
+    static let notBefore = JSONName("nbf")
+    static let issuedAt = JSONName("iat")
+    static let tokenID = JSONName("jti")
 }

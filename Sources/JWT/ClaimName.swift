@@ -7,21 +7,21 @@ package struct ClaimName: Sendable, Equatable {
     /// As configured; what errors and logs say.
     package let text: String
     /// The names on the way; one for a top-level claim.
-    private let path: [String]
+    private let path: [JSONName]
 
     /// Nil for a JSON Pointer with a `~` that is followed by neither 0 nor 1.
     package init?(_ text: String) {
         self.text = text
         guard text.utf8.first == UInt8(ascii: "/") else {
-            path = [text]
+            path = [JSONName(text)]
             return
         }
-        var path: [String] = []
+        var path: [JSONName] = []
         let tokens = text.utf8.split(
             separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
         for token in tokens.dropFirst() {
             guard let name = Self.unescape(token) else { return nil }
-            path.append(name)
+            path.append(JSONName(name))
         }
         self.path = path
     }
@@ -41,9 +41,9 @@ package struct ClaimName: Sendable, Equatable {
         return value
     }
 
-    private static func step(into value: JSONValue, _ name: String) -> JSONValue? {
+    private static func step(into value: JSONValue, _ name: JSONName) -> JSONValue? {
         if let object = value.object { return object[name] }
-        guard let array = value.array, let index = arrayIndex(name), index < array.count else {
+        guard let array = value.array, let index = arrayIndex(name.text), index < array.count else {
             return nil
         }
         return array[index]

@@ -29,6 +29,7 @@ package final class TokenVerifier {
     private var freeSlots: [Int] = []
     /// The latest generation of any keys.
     private var generation: UInt64 = 0
+    private let headers = RecentHeaders()
     /// Of the hashes that name missing keys.
     private let seed = UInt64.random(in: .min ... .max)
 
@@ -98,7 +99,7 @@ package final class TokenVerifier {
         _ token: Span<UInt8>, admitting admitted: AdmittedIssuers = .all, now: Int64
     ) throws(TokenError) -> Examination {
         guard token.count <= maxTokenBytes else { throw .tooLarge }
-        let parsed = try UnverifiedToken(parsing: token)
+        let parsed = try UnverifiedToken(parsing: token, remembering: headers)
         let place = try place(of: parsed.claims, admitted)
         let issuer = issuers[place.issuer]
         guard issuer.rules.admits(parsed.header.algorithm) else { throw .badAlgorithm }
@@ -157,7 +158,7 @@ package final class TokenVerifier {
     private func place(
         of claims: JSONObject, _ admitted: AdmittedIssuers
     ) throws(TokenError) -> KeyPlace {
-        guard let name = claims["iss"]?.string else { throw .unknownIssuer }
+        guard let name = claims[.issuer]?.string else { throw .unknownIssuer }
         for (index, issuer) in issuers.enumerated()
         where issuer.rules.tenants == nil && issuer.rules.issuer.isExactly(name) {
             guard admitted.admits(index) else { throw .unknownIssuer }

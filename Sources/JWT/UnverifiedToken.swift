@@ -15,12 +15,20 @@ struct UnverifiedToken: Sendable {
 
     /// Parses three strict base64url segments and the JSON in the first two. Looks for a fourth
     /// segment before it decodes anything, so dots by the thousand cost no memory.
-    init(parsing token: Span<UInt8>) throws(TokenError) {
+    init(
+        parsing token: Span<UInt8>, remembering headers: RecentHeaders = RecentHeaders()
+    ) throws(TokenError) {
         guard let first = token.firstIndex(of: UInt8(ascii: ".")),
             let second = token.firstIndex(of: UInt8(ascii: "."), from: first + 1),
             token.firstIndex(of: UInt8(ascii: "."), from: second + 1) == nil
         else { throw .badToken }
-        header = try JOSEHeader(Self.object(token.extracting(0..<first)))
+        let text = token.extracting(0..<first)
+        if let known = headers.find(text) {
+            header = known
+        } else {
+            header = try JOSEHeader(Self.object(text))
+            headers.keep(header, of: text)
+        }
         claims = try Self.object(token.extracting(first + 1..<second))
         guard let signature = Base64URL.decode(token.extracting(second + 1..<token.count)) else {
             throw .badToken
@@ -67,5 +75,32 @@ struct JOSEHeader: Sendable {
         guard let value = members[name] else { return nil }
         guard let text = value.string else { throw .badToken }
         return text
+    }
+}
+
+/// The headers of the last tokens by their text: an issuer writes the same one into all tokens that
+/// a key of its signs. Not for two threads.
+final class RecentHeaders {
+    private static let maxCount = 4
+    /// A text of more bytes is not worth the memory; usual ones have about 100.
+    private static let maxBytes = 512
+
+    private var entries: [(text: [UInt8], header: JOSEHeader)] = []
+    private var oldest = 0
+
+    func find(_ text: Span<UInt8>) -> JOSEHeader? {
+        for entry in entries where text.isEqual(to: entry.text.span) { return entry.header }
+        return nil
+    }
+
+    func keep(_ header: JOSEHeader, of text: Span<UInt8>) {
+        guard text.count <= RecentHeaders.maxBytes else { return }
+        let entry = (text: [UInt8](copying: text), header: header)
+        if entries.count < RecentHeaders.maxCount {
+            entries.append(entry)
+        } else {
+            entries[oldest] = entry
+            oldest = (oldest + 1) % RecentHeaders.maxCount
+        }
     }
 }

@@ -34,12 +34,13 @@ package final class VerifiedToken: Sendable {
         issuerIndex = examined.place.issuer
         place = examined.place
         let claims = examined.token.claims
-        // Without the room to grow that the reader's array may have: cached tokens are many.
-        self.claims = JSONObject(members: claims.members.map { $0 })
+        // Without much of the room to grow that the reader's array may have: cached tokens are many.
+        let room = claims.members.capacity - claims.members.count
+        self.claims = room <= 4 ? claims : JSONObject(members: claims.members.map { $0 })
         scopes = ScopeSet(examined.scopeClaims, in: claims)
         audiences = examined.audiences
-        subject = claims["sub"]?.string
-        tokenID = claims["jti"]?.string
+        subject = claims[.subject]?.string
+        tokenID = claims[.tokenID]?.string
         lifetime = examined.lifetime
         self.key = key
         keySlot = examined.keySlot

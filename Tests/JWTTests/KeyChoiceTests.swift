@@ -243,3 +243,39 @@ extension IssuerRules {
         return copy
     }
 }
+
+/// Headers are remembered by their text: what one token said must never hold for another.
+@Suite struct RecentHeaderTests {
+    private let texts = (0..<9).map { #"{"alg":"HS256","kid":"\#($0)"}"# }
+
+    @Test("A header that was seen, seen long ago or never gives its own token")
+    func eachItsOwn() throws {
+        let verifier = TokenVerifier([secretRules()])
+        for round in 0..<3 {
+            for (place, header) in texts.enumerated() where round < 2 || place % 2 == 0 {
+                let token = mint(claims([("jti", "\"\(place)\"")]), header: header)
+                let verified = try verifier.verify(Array(token.utf8).span, now: mintedAt)
+                #expect(verified.tokenID == String(place))
+            }
+        }
+    }
+
+    @Test("A refused header is refused again, also after a good one that differs by a byte")
+    func refusedAgain() throws {
+        let verifier = TokenVerifier([secretRules()])
+        let good = mint(claims())
+        let bad = mint(claims(), header: #"{"alg":"HS257"}"#)
+        let critical = mint(claims(), header: #"{"alg":"HS256","crit":["x"]}"#)
+        for _ in 0..<3 {
+            #expect(throws: Never.self) {
+                try verifier.verify(Array(good.utf8).span, now: mintedAt)
+            }
+            #expect(throws: TokenError.badAlgorithm) {
+                try verifier.verify(Array(bad.utf8).span, now: mintedAt)
+            }
+            #expect(throws: TokenError.badToken) {
+                try verifier.verify(Array(critical.utf8).span, now: mintedAt)
+            }
+        }
+    }
+}
