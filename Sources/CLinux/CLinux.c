@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -23,6 +24,10 @@ void clinux_name_thread(const char *name) {
     char kept[16] = {0};
     strncpy(kept, name, sizeof kept - 1);
     pthread_setname_np(pthread_self(), kept);
+}
+
+void clinux_set_niceness(int niceness) {
+    setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), niceness);
 }
 
 int clinux_processor_count(void) {

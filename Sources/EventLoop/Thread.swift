@@ -8,27 +8,32 @@ package struct Thread: ~Copyable {
     /// What a new thread is given through C: its work, once.
     private final class Start {
         let name: String
+        let niceness: Int32
         let body: @Sendable () -> Void
 
-        init(name: String, body: @escaping @Sendable () -> Void) {
+        init(name: String, niceness: Int32, body: @escaping @Sendable () -> Void) {
             self.name = name
+            self.niceness = niceness
             self.body = body
         }
     }
 
     /// Starts a thread. Everything that its work uses and is not Sendable is made inside of it.
+    /// `niceness`: how much less it counts than others that want the same processor, 0 to 19.
     package static func start(
-        name: String, _ body: @escaping @Sendable () -> Void
+        name: String, niceness: Int32 = 0, _ body: @escaping @Sendable () -> Void
     ) throws(SystemError) -> Thread {
         var handle = pthread_t()
         // The new thread takes over the reference that is retained here.
-        let start = unsafe Unmanaged.passRetained(Start(name: name, body: body))
+        let start = unsafe Unmanaged.passRetained(
+            Start(name: name, niceness: niceness, body: body))
         let code = unsafe pthread_create(
             &handle, nil,
             { argument in
                 guard let argument = unsafe argument else { return nil }
                 let start = unsafe Unmanaged<Start>.fromOpaque(argument).takeRetainedValue()
                 unsafe start.name.withCString { name in _ = unsafe clinux_name_thread(name) }
+                if start.niceness > 0 { clinux_set_niceness(start.niceness) }
                 start.body()
                 return nil
             }, start.toOpaque())

@@ -92,8 +92,8 @@ private struct JSONReader {
             }
             position &+= 1
             skipWhiteSpace(text)
-            let value = try readValue(text)
-            members.append(.init(name: name, key: key, nameOffset: nameOffset, value: value))
+            members.append(
+                .init(name: name, key: key, nameOffset: nameOffset, value: try readValue(text)))
             if try ends(with: UInt8(ascii: "}"), text) { return JSONObject(members: members) }
         }
     }

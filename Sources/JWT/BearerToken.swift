@@ -45,8 +45,8 @@ package struct BearerToken: Equatable, Sendable {
     }
 
     /// Whether the bytes are a b64token (RFC 6750, section 2.1): at least one character of the
-    /// alphabet, then any number of `=`. Separate from `read`, since a token found in the cache
-    /// needs no second look.
+    /// alphabet, then any number of `=`. Separate from `read`, since a token that was found in the
+    /// cache, or taken apart, needs no second look.
     package static func isWellFormed(_ token: Span<UInt8>) -> Bool {
         var end = token.count
         while end > 0, token[end - 1] == UInt8(ascii: "=") { end -= 1 }

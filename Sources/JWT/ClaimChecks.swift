@@ -1,5 +1,6 @@
 import Bytes
 import JSON
+import OpenSSL
 
 /// When a token is valid: whole seconds since 1970.
 package struct TokenLifetime: Sendable, Equatable {
@@ -34,7 +35,9 @@ package struct TokenLifetime: Sendable, Equatable {
 
 /// The checks of a claims set that need no key (RFC 7519, section 4.1). They come before the
 /// signature, which costs a hundred times as much.
-struct ClaimChecks {
+///
+/// A class, since a struct of as many parts would be copied, each part counted, by each call.
+final class ClaimChecks: Sendable {
     private let rules: IssuerRules
     /// Admitted types without `application/`; an absent `typ` by the flag.
     private let types: [[UInt8]]
@@ -46,6 +49,11 @@ struct ClaimChecks {
             type.map { Array($0.utf8.dropFirst(Self.prefixCount($0.utf8Span.span))) }
         }
         admitsNoType = rules.types.contains { $0 == nil }
+    }
+
+    /// Whether the algorithm may be used at all.
+    func admits(_ algorithm: SignatureAlgorithm) -> Bool {
+        rules.admits(algorithm)
     }
 
     /// Whether the header's `typ` is of an admitted kind: RFC 7515, section 4.1.9 leaves out

@@ -10,8 +10,9 @@ package enum Examination: Sendable {
 }
 
 /// A token of which everything but the signature was found right: plain data, so that the
-/// signature can be checked in another thread. It is worth nothing until then.
-package struct ExaminedToken: Sendable {
+/// signature can be checked in another thread. It is worth nothing until then. A class, since it is
+/// passed on a few times and has many parts.
+package final class ExaminedToken: Sendable {
     /// What may have signed it.
     enum Candidates: Sendable {
         case keys([JWK])
@@ -33,8 +34,28 @@ package struct ExaminedToken: Sendable {
     let keyGeneration: UInt64
     let policyNumber: UInt64
 
+    init(
+        place: KeyPlace, token: UnverifiedToken, signed: [UInt8], lifetime: TokenLifetime,
+        audiences: [String], scopeClaims: [ClaimName], candidates: Candidates, keySlot: Int,
+        keyGeneration: UInt64, policyNumber: UInt64
+    ) {
+        self.place = place
+        self.token = token
+        self.signed = signed
+        self.lifetime = lifetime
+        self.audiences = audiences
+        self.scopeClaims = scopeClaims
+        self.candidates = candidates
+        self.keySlot = keySlot
+        self.keyGeneration = keyGeneration
+        self.policyNumber = policyNumber
+    }
+
     /// The algorithm of its signature, which says what checking will cost.
     package var algorithm: SignatureAlgorithm { token.header.algorithm }
+
+    /// How many octets the signature is over: nearly the token's length.
+    package var signedCount: Int { signed.count }
 
     /// How many keys may have to be tried; 1 for nearly all tokens.
     package var attempts: Int {

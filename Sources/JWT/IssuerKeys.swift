@@ -18,10 +18,13 @@ struct IssuerKeys {
     private final class Entry {
         let key: JWK
         let check: VerificationKey
+        /// This key alone, as nearly every token has it.
+        let choice: Choice
 
         init(_ key: JWK, _ check: VerificationKey) {
             self.key = key
             self.check = check
+            choice = .candidates(.keys([key]))
         }
     }
 
@@ -94,21 +97,24 @@ struct IssuerKeys {
         case .published(let entries):
             let family = header.algorithm.family
             var isKnown = false
-            var fitting: [JWK] = []
+            var first: Entry?
+            var others: [JWK] = []
             for entry in entries where entry.key.publicKey.family == family {
                 if let keyID = header.keyID {
                     guard let own = entry.key.keyID, own.isExactly(keyID) else { continue }
                 }
                 isKnown = true
-                if entry.key.fits(header.algorithm) { fitting.append(entry.key) }
+                guard entry.key.fits(header.algorithm) else { continue }
+                if first == nil { first = entry } else { others.append(entry.key) }
             }
-            if fitting.isEmpty {
+            guard let first else {
                 // The key is known, so fetching the set again could not help.
                 if isKnown, header.keyID != nil { throw .badAlgorithm }
                 return .lacking(.unknownKey)
             }
-            guard fitting.count <= Self.maxAttempts else { throw .unknownKey }
-            return .candidates(.keys(fitting))
+            if others.isEmpty { return first.choice }
+            guard others.count < Self.maxAttempts else { throw .unknownKey }
+            return .candidates(.keys([first.key] + others))
         }
     }
 

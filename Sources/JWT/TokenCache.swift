@@ -41,6 +41,42 @@ package struct TokenCacheLimits: Sendable, Equatable {
 /// the hand last came by gets a second round, so a run of tokens used once does not displace those
 /// in use. Memory is taken as tokens come in: docs/decisions/0003-token-cache.md.
 package final class TokenCache {
+    // One value, so that a call checks once that nobody else is changing it.
+    private var table: TokenTable
+
+    /// Tokens held.
+    package var count: Int { table.count }
+    /// Bytes they are taken to occupy.
+    package var bytes: Int { table.bytes }
+
+    /// An empty cache, which occupies next to nothing. The seed is secret, so nobody can aim at a
+    /// bucket.
+    package init(_ limits: TokenCacheLimits, seed: UInt64 = .random(in: .min ... .max)) {
+        table = TokenTable(limits, seed: seed)
+    }
+
+    /// The verified token of these bytes, if `verifier` would still find it right: within its
+    /// lifetime, its key still trusted, not older than the limit. The caller still has to look
+    /// whether the route admits its issuer.
+    package func find(
+        _ token: Span<UInt8>, at time: TokenTime, trustedBy verifier: TokenVerifier
+    ) -> VerifiedToken? {
+        table.find(token, at: time, trustedBy: verifier)
+    }
+
+    /// Keeps a token that was just verified. One too large for the whole cache is not kept.
+    package func insert(_ token: VerifiedToken, for bytes: Span<UInt8>, at time: TokenTime) {
+        table.insert(token, for: bytes, at: time)
+    }
+
+    /// Forgets everything and gives the memory back.
+    package func removeAll() {
+        table.removeAll()
+    }
+}
+
+/// What a cache consists of.
+private struct TokenTable {
     private final class Entry {
         let hash: UInt64
         let bytes: [UInt8]
@@ -78,14 +114,10 @@ package final class TokenCache {
     /// The first slot of each bucket's chain, or -1. As many buckets as a power of two.
     private var buckets: [Int32] = []
 
-    /// Tokens held.
-    package private(set) var count = 0
-    /// Bytes they are taken to occupy.
-    package private(set) var bytes = 0
+    private(set) var count = 0
+    private(set) var bytes = 0
 
-    /// An empty cache, which occupies next to nothing. The seed is secret, so nobody can aim at a
-    /// bucket.
-    package init(_ limits: TokenCacheLimits, seed: UInt64 = .random(in: .min ... .max)) {
+    init(_ limits: TokenCacheLimits, seed: UInt64) {
         self.limits = limits
         self.seed = seed
     }
@@ -95,10 +127,7 @@ package final class TokenCache {
     /// bytes).
     private static func weight(of byteCount: Int) -> Int { 768 + byteCount * 3 }
 
-    /// The verified token of these bytes, if `verifier` would still find it right: within its
-    /// lifetime, its key still trusted, not older than the limit. The caller still has to look
-    /// whether the route admits its issuer.
-    package func find(
+    mutating func find(
         _ token: Span<UInt8>, at time: TokenTime, trustedBy verifier: TokenVerifier
     ) -> VerifiedToken? {
         guard count > 0 else { return nil }
@@ -123,8 +152,7 @@ package final class TokenCache {
         return nil
     }
 
-    /// Keeps a token that was just verified. One too large for the whole cache is not kept.
-    package func insert(_ token: VerifiedToken, for bytes: Span<UInt8>, at time: TokenTime) {
+    mutating func insert(_ token: VerifiedToken, for bytes: Span<UInt8>, at time: TokenTime) {
         let weight = Self.weight(of: bytes.count)
         guard limits.entries > 0, weight <= limits.bytes else { return }
         let hash = bytes.hash(seed: seed)
@@ -141,8 +169,7 @@ package final class TokenCache {
         self.bytes += weight
     }
 
-    /// Forgets everything and gives the memory back.
-    package func removeAll() {
+    mutating func removeAll() {
         slots = []
         freeSlots = []
         buckets = []
@@ -155,7 +182,7 @@ package final class TokenCache {
     }
 
     /// An older entry for the same bytes, verified before the keys changed.
-    private func removeOld(_ hash: UInt64, _ bytes: Span<UInt8>) {
+    private mutating func removeOld(_ hash: UInt64, _ bytes: Span<UInt8>) {
         guard count > 0 else { return }
         var slot = buckets[bucket(of: hash)]
         while slot >= 0, let entry = slots[Int(slot)] {
@@ -167,7 +194,7 @@ package final class TokenCache {
     /// Drops an entry that nobody asked for since its mark was taken away, or that is too old
     /// anyway. A few places picked by the newcomer's hash are looked at first; only where all of
     /// those are in use do marks go, so that tokens used once are replaced by one another.
-    private func evict(for hash: UInt64, at time: TokenTime) {
+    private mutating func evict(for hash: UInt64, at time: TokenTime) {
         let places = UInt64(slots.count)
         for step in 0..<Self.firstLook {
             let slot = Int(truncatingIfNeeded: (hash &>> (step &* 6)) % places)
@@ -194,13 +221,13 @@ package final class TokenCache {
         Int(truncatingIfNeeded: hash) & (buckets.count - 1)
     }
 
-    private func link(_ entry: Entry, _ slot: Int32) {
+    private mutating func link(_ entry: Entry, _ slot: Int32) {
         let bucket = bucket(of: entry.hash)
         entry.next = buckets[bucket]
         buckets[bucket] = slot
     }
 
-    private func remove(_ slot: Int32) {
+    private mutating func remove(_ slot: Int32) {
         guard let entry = slots[Int(slot)] else { return }
         let bucket = bucket(of: entry.hash)
         if buckets[bucket] == slot {
@@ -219,7 +246,7 @@ package final class TokenCache {
     }
 
     /// Doubles the buckets and links every entry anew: on average a constant for each insertion.
-    private func growBuckets() {
+    private mutating func growBuckets() {
         buckets = [Int32](repeating: -1, count: max(16, buckets.count * 2))
         for (slot, entry) in slots.enumerated() {
             if let entry { link(entry, Int32(slot)) }

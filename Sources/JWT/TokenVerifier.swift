@@ -102,7 +102,7 @@ package final class TokenVerifier {
         let parsed = try UnverifiedToken(parsing: token, remembering: headers)
         let place = try place(of: parsed.claims, admitted)
         let issuer = issuers[place.issuer]
-        guard issuer.rules.admits(parsed.header.algorithm) else { throw .badAlgorithm }
+        guard issuer.checks.admits(parsed.header.algorithm) else { throw .badAlgorithm }
         try issuer.checks.check(type: parsed.header.type)
         let (lifetime, audiences) = try issuer.checks.check(parsed.claims, at: now)
         guard let slot = slot(of: place) else {

@@ -34,7 +34,8 @@ package final class VerifiedToken: Sendable {
         issuerIndex = examined.place.issuer
         place = examined.place
         let claims = examined.token.claims
-        // Without much of the room to grow that the reader's array may have: cached tokens are many.
+        // Without much of the room to grow that the reader's array may have: cached tokens are
+        // many.
         let room = claims.members.capacity - claims.members.count
         self.claims = room <= 4 ? claims : JSONObject(members: claims.members.map { $0 })
         scopes = ScopeSet(examined.scopeClaims, in: claims)
@@ -59,17 +60,16 @@ extension ExaminedToken {
     /// The verified token, if its signature is right under this key; nil otherwise. The one place
     /// where a signature decides.
     func verified(under key: PreparedKey) -> VerifiedToken? {
+        let (signature, signed) = (token.signature, self.signed)
         switch key {
         case .key(let jwk, let check):
             guard
-                check.isValid(
-                    signature: token.signature.span, over: signed.span, algorithm: algorithm)
+                check.isValid(signature: signature.span, over: signed.span, algorithm: algorithm)
             else { return nil }
             return VerifiedToken(self, key: jwk)
         case .secret(let secret):
             guard
-                secret.isValid(
-                    signature: token.signature.span, over: signed.span, algorithm: algorithm)
+                secret.isValid(signature: signature.span, over: signed.span, algorithm: algorithm)
             else { return nil }
             return VerifiedToken(self, key: nil)
         }

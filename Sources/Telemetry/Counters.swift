@@ -14,6 +14,8 @@ package struct Counters: Sendable {
     package var tokenCacheMisses: UInt64 = 0
     /// Times that a request waited for keys, or for a look that would bring them.
     package var waitsForKeys: UInt64 = 0
+    /// Times that a request waited for its token's signature to be checked.
+    package var waitsForSignatures: UInt64 = 0
     /// Requests that were judged because they had waited as long as they may.
     package var verdictsLate: UInt64 = 0
     /// Connections accepted.
@@ -58,6 +60,7 @@ package struct Counters: Sendable {
         tokenCacheHits &+= other.tokenCacheHits
         tokenCacheMisses &+= other.tokenCacheMisses
         waitsForKeys &+= other.waitsForKeys
+        waitsForSignatures &+= other.waitsForSignatures
         verdictsLate &+= other.verdictsLate
         connectionsAccepted &+= other.connectionsAccepted
         handshakes &+= other.handshakes

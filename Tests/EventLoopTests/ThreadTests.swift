@@ -19,6 +19,21 @@ import Testing
         #expect(seen.value == kept + "\n")
     }
 
+    @Test("A thread that gives way does so alone", arguments: [Int32(0), 1, 10, 19])
+    func niceness(_ niceness: Int32) throws {
+        // The 19th field of stat; the second, the thread's name, holds no blank here.
+        @Sendable func seen() -> Int32? {
+            let bytes = (try? Files.read("/proc/thread-self/stat", maxBytes: 4096)) ?? []
+            let fields = bytes.split(separator: UInt8(ascii: " "))
+            return fields.count > 18 ? Int32(String(decoding: fields[18], as: UTF8.self)) : nil
+        }
+        let before = try #require(seen())
+        let inside = Box<Int32?>(nil)
+        try Thread.start(name: "nice", niceness: niceness) { inside.value = seen() }.join()
+        #expect(inside.value == (niceness == 0 ? before : niceness))
+        #expect(seen() == before)
+    }
+
     @Test("Joining waits until the work is done")
     func join() throws {
         let count = Box(0)

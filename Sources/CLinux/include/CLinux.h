@@ -26,6 +26,10 @@ extern const uint32_t clinux_epoll_exclusive;
 /// Names the calling thread; the kernel refuses more than 15 bytes, so the first 15 count.
 void clinux_name_thread(const char *name);
 
+/// Sets how much the calling thread gives way to others; going up is always allowed. On Linux
+/// niceness is each thread's own, whatever POSIX says.
+void clinux_set_niceness(int niceness);
+
 /// Processors this process may run on, or 1.
 int clinux_processor_count(void);
 

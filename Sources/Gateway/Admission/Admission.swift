@@ -61,6 +61,11 @@ final class Admission {
         tokens.lookEnded(place, didSucceed: didSucceed, nextAt: nextAt)
     }
 
+    /// The pool has checked signatures.
+    func take(_ results: [VerificationResult]) {
+        tokens.take(results)
+    }
+
     /// A request has waited as long as it may. It can be judged again at once.
     func expire(_ pending: PendingVerdict) {
         worker.counters.verdictsLate &+= 1
@@ -109,7 +114,7 @@ final class Admission {
             route = plan
             beginLine(record, head, bytes, path: path.0, route: plan.name, client)
             let permit: Permit
-            switch try decide(index, head.fields, bytes, record, pending) {
+            switch try decide(index, head.fields, bytes, client, record, pending) {
             case .permitted(let given): permit = given
             case .waiting(let pending): return .waiting(pending)
             }
@@ -229,11 +234,11 @@ final class Admission {
     }
 
     private func decide(
-        _ route: Int, _ fields: FieldSection, _ bytes: Span<UInt8>, _ record: RequestRecord,
-        _ pending: PendingVerdict?
+        _ route: Int, _ fields: FieldSection, _ bytes: Span<UInt8>, _ client: Client,
+        _ record: RequestRecord, _ pending: PendingVerdict?
     ) throws(Failure) -> Ruling {
         let credential: Credential
-        switch try self.credential(route, fields, bytes, record, pending) {
+        switch try self.credential(route, fields, bytes, client, record, pending) {
         case .credential(let found): credential = found
         case .waiting(let pending): return .waiting(pending)
         }
@@ -250,8 +255,8 @@ final class Admission {
     }
 
     private func credential(
-        _ route: Int, _ fields: FieldSection, _ bytes: Span<UInt8>, _ record: RequestRecord,
-        _ pending: PendingVerdict?
+        _ route: Int, _ fields: FieldSection, _ bytes: Span<UInt8>, _ client: Client,
+        _ record: RequestRecord, _ pending: PendingVerdict?
     ) throws(Failure) -> TokenReader.Finding {
         guard authorizer.readsToken(route: route), fields.authorization >= 0 else {
             return .credential(.none)
@@ -261,7 +266,8 @@ final class Admission {
         case .otherScheme: return .credential(.none)
         case .malformed: throw .authorizationField
         case .bearer(let token):
-            return try tokens.read(value.extracting(token.range), route: route, record, pending)
+            return try tokens.read(
+                value.extracting(token.range), route: route, from: client, record, pending)
         }
     }
 

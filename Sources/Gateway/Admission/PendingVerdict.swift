@@ -78,6 +78,9 @@ final class PendingVerdict {
 
     // MARK: The side of whoever is waited for
 
+    /// Whether anyone still wants to hear of it.
+    var isAwaited: Bool { waiter != nil && outcome == nil }
+
     /// Says what came of it. The client's side judges the request again in a turn of its own.
     func settle(_ outcome: Outcome) {
         guard self.outcome == nil, let waiter else { return }

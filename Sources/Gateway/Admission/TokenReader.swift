@@ -19,6 +19,7 @@ final class TokenReader {
     private let cache: TokenCache
     private let waits: KeyWaits
     private let uses: KeyUses
+    private let signatures: ColdSignatures
     private let worker: Worker
 
     init(_ configuration: Configuration, _ authorizer: Authorizer, worker: Worker) {
@@ -31,6 +32,9 @@ final class TokenReader {
         }
         uses = KeyUses(loop: worker.loop) { [unowned worker] in
             worker.tellControl(.keysUsed($0))
+        }
+        signatures = ColdSignatures(loop: worker.loop, verifier: verifier) {
+            [unowned worker] jobs in worker.handOver(jobs)
         }
         self.worker = worker
         for (index, issuer) in configuration.issuers.enumerated() {
@@ -57,11 +61,16 @@ final class TokenReader {
         waits.remove(pending)
     }
 
+    /// The pool has checked signatures.
+    func take(_ results: [VerificationResult]) {
+        signatures.take(results)
+    }
+
     // MARK: Tokens
 
     /// Looks at what follows `Bearer ` in the field. `pending`: the same request as it waited.
     func read(
-        _ token: Span<UInt8>, route: Int, _ record: RequestRecord,
+        _ token: Span<UInt8>, route: Int, from client: Client, _ record: RequestRecord,
         _ pending: PendingVerdict?
     ) throws(Failure) -> Finding {
         let now = now
@@ -70,10 +79,8 @@ final class TokenReader {
             return .credential(.verified(known))
         }
         guard let pending else {
-            // What is in the cache was looked at before it came in.
-            guard BearerToken.isWellFormed(token) else { throw .authorizationField }
             worker.counters.tokenCacheMisses += 1
-            return try examine(token, route, record, nil, now)
+            return try examine(token, route, client, record, nil, now)
         }
         switch pending.takeOutcome() {
         case .lookAgain: break
@@ -85,26 +92,46 @@ final class TokenReader {
         case .refused(let error): return .credential(.refused(error))
         case .overloaded: throw .overloaded
         }
-        return try examine(token, route, record, pending, now)
+        return try examine(token, route, client, record, pending, now)
     }
 
-    /// Looks at a token that is not known. It may lack a key that is worth waiting for.
+    /// Looks at a token that is not known. It may lack a key that is worth waiting for, or have to
+    /// wait for its signature's turn.
     private func examine(
-        _ token: Span<UInt8>, _ route: Int, _ record: RequestRecord,
+        _ token: Span<UInt8>, _ route: Int, _ client: Client, _ record: RequestRecord,
         _ pending: PendingVerdict?, _ now: TokenTime
     ) throws(Failure) -> Finding {
+        let examined: ExaminedToken
         do throws(TokenError) {
             let admitted = authorizer.issuers(ofRoute: route)
             switch try verifier.examine(token, admitting: admitted, now: now.wallSeconds) {
-            case .ready(let examined):
-                return .credential(admit(try verifier.complete(examined), token, now))
+            case .ready(let ready): examined = ready
             case .lacksKey(let need):
                 if let waiting = wait(for: need, record, pending, now) { return .waiting(waiting) }
                 return .credential(.refused(need.refusal))
             }
+            if signatures.mayCheckNow(examined) {
+                return .credential(admit(try signatures.check(examined), token, now))
+            }
         } catch {
+            // One that could be taken apart is well-formed; of others it is yet to be seen.
+            guard BearerToken.isWellFormed(token) else { throw .authorizationField }
             return .credential(.refused(error))
         }
+        return .waiting(try wait(forSignatureOf: examined, from: client, record, pending))
+    }
+
+    /// Lets a request wait for its signature's turn.
+    private func wait(
+        forSignatureOf token: ExaminedToken, from client: Client, _ record: RequestRecord,
+        _ pending: PendingVerdict?
+    ) throws(Failure) -> PendingVerdict {
+        let waiting = pending ?? PendingVerdict(record, now: worker.loop.now)
+        guard waiting.mayWait(at: worker.loop.now),
+            signatures.add(token, waiting, from: SenderKey(client))
+        else { throw .overloaded }
+        worker.counters.waitsForSignatures &+= 1
+        return waiting
     }
 
     private func admit(

@@ -45,9 +45,15 @@ package struct Server {
         let admin = try adminSocket(binder)
         do throws(SystemError) {
             let accessLog = try openAccessLog()
-            let context = try makeContext(workerCount, descriptors, accessLog)
+            let mailboxes = try makeMailboxes(workerCount)
+            let verification = try VerificationPool.start(logger: logger) { worker, results in
+                mailboxes[worker].post(.signatures(results))
+            }
+            let context = try makeContext(
+                mailboxes, verification.pool, descriptors, accessLog)
             let control = try Control(configuration, context: context, logger: logger)
             try control.run(sockets, admin: admin)
+            verification.stop()
         } catch {
             throw error.call == .open && accessLogPath != nil
                 ? .accessLog(accessLogPath ?? "", error.message) : .system(error.description)
@@ -73,11 +79,19 @@ package struct Server {
         }
     }
 
-    private func makeContext(
-        _ workerCount: Int, _ descriptors: Int, _ accessLog: AccessLog?
-    ) throws(SystemError) -> WorkerContext {
+    private func makeMailboxes(
+        _ count: Int
+    ) throws(SystemError) -> [Mailbox<WorkerMessage>] {
         var mailboxes: [Mailbox<WorkerMessage>] = []
-        for _ in 0..<workerCount { mailboxes.append(try Mailbox()) }
+        for _ in 0..<count { mailboxes.append(try Mailbox()) }
+        return mailboxes
+    }
+
+    private func makeContext(
+        _ mailboxes: [Mailbox<WorkerMessage>], _ verification: VerificationPool,
+        _ descriptors: Int, _ accessLog: AccessLog?
+    ) throws(SystemError) -> WorkerContext {
+        let workerCount = mailboxes.count
         // Clients that rest need one descriptor, those with an exchange another for its upstream.
         // An eighth is kept for upstreams and a few for the server itself; beyond that requests are
         // 503.
@@ -88,7 +102,7 @@ package struct Server {
             upstreams: configuration.upstreams.enumerated().map {
                 UpstreamSettings($0.element, index: $0.offset)
             },
-            mailboxes: mailboxes, control: try Mailbox(),
+            mailboxes: mailboxes, control: try Mailbox(), verification: verification,
             budget: ConnectionBudget(
                 limit: configuration.limits.connections ?? affordable, workers: workerCount),
             accessLog: accessLog, logger: logger)

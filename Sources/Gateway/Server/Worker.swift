@@ -16,6 +16,8 @@ struct WorkerContext: Sendable {
     let mailboxes: [Mailbox<WorkerMessage>]
     /// The control thread's.
     let control: Mailbox<ControlMessage>
+    /// Checks the signatures for which the workers have no time.
+    let verification: VerificationPool
     let budget: ConnectionBudget
     /// Nil where no access log is kept.
     let accessLog: AccessLog?
@@ -186,6 +188,11 @@ final class Worker {
         context.control.post(message)
     }
 
+    /// Hands signatures to the pool.
+    func handOver(_ jobs: [VerificationJob]) {
+        context.verification.check(jobs, worker: index)
+    }
+
     /// Sends what a connection has made for its streams once this turn's handlers were told: few
     /// calls, and few records, for many streams.
     func flushLater(_ connection: HTTP2Connection) {
@@ -247,6 +254,7 @@ final class Worker {
         case .keys(let place, let set): admission.replaceKeys(of: place, with: set)
         case .lookEnded(let place, let didSucceed, let nextAt):
             admission.lookEnded(place, didSucceed: didSucceed, nextAt: nextAt)
+        case .signatures(let results): admission.take(results)
         case .addresses(let upstream, let endpoint, let addresses):
             pools[upstream].update(endpoint, addresses: addresses)
         case .connection(let descriptor, let address, let listener):

@@ -11,6 +11,8 @@ enum WorkerMessage: Sendable {
     /// after it was asked for, so that what it lacks is missing. `nextAt`: when another look may be
     /// asked for, in milliseconds of the monotonic clock.
     case lookEnded(KeyPlace, didSucceed: Bool, nextAt: Int64)
+    /// The pool has checked signatures that this worker handed over.
+    case signatures([VerificationResult])
     /// A configured endpoint's name has these addresses now.
     case addresses(upstream: Int, endpoint: Int, [SocketAddress])
     /// Another worker passes an accepted connection on.

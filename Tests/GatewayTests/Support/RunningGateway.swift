@@ -17,6 +17,7 @@ final class RunningGateway {
     let context: WorkerContext
 
     private var running: WorkerThreads?
+    private var verifying: VerificationThreads?
     private let ended: Ended
     private let logPath: String?
     private let folder: TemporaryFolder?
@@ -38,15 +39,22 @@ final class RunningGateway {
         let log = try logPath.map { try AccessLog(.file(path: $0)) }
         var mailboxes: [Mailbox<WorkerMessage>] = []
         for _ in 0..<workerCount { mailboxes.append(try Mailbox()) }
+        let boxes = mailboxes
+        let logger = Logger(label: "bearward")
+        let threads = try VerificationPool.start(logger: logger) { worker, results in
+            boxes[worker].post(.signatures(results))
+        }
+        let pool = threads.pool
+        verifying = consume threads
         context = WorkerContext(
             configuration: configuration, settings: WorkerSettings(configuration),
             upstreams: configuration.upstreams.enumerated().map {
                 UpstreamSettings($0.element, index: $0.offset)
             },
-            mailboxes: mailboxes, control: try Mailbox(),
+            mailboxes: mailboxes, control: try Mailbox(), verification: pool,
             budget: ConnectionBudget(
                 limit: configuration.limits.connections ?? 10_000, workers: workerCount),
-            accessLog: log, logger: Logger(label: "bearward"))
+            accessLog: log, logger: logger)
         self.configuration = configuration
         addresses = sockets[0].map(\.address)
         let ended = Ended()
@@ -80,6 +88,7 @@ final class RunningGateway {
     func join() {
         guard let threads = running.take() else { return }
         threads.join()
+        verifying.take()?.stop()
     }
 
     /// Ends the workers now.

@@ -1,0 +1,145 @@
+internal import EventLoop
+internal import JWT
+internal import OpenSSL
+
+/// One worker's signatures of tokens that are not in its cache: some are checked at once, the
+/// others when their turn comes, here or by the pool.
+///
+/// A check costs as much as two to five forwarded requests, so a worker gives at most 200 µs of a
+/// turn to them. What does not fit waits in a queue that is fair to senders; each turn takes from
+/// it what the time allows, and what even the next turn could not do goes to the pool, as far as
+/// that keeps up. Requests whose tokens are known, or that need none, pass by all of this.
+final class ColdSignatures: EventHandler {
+    /// Time of one turn of the loop.
+    private static let nanosecondsPerTurn: Int64 = 200_000
+    /// Most requests that wait: about 4 KiB each.
+    private static let maxWaiting = 1024
+    /// Most of one sender: as many connections as a busy client keeps open.
+    private static let maxPerSender = 256
+    /// Most octets of the tokens that wait; their claims take about three times as much.
+    private static let maxWaitingBytes = 2 << 20
+    /// Most that the pool has of this worker. It serves them in order, so fairness ends there.
+    private static let maxHandedOver = 16
+
+    private struct Waiting {
+        let token: ExaminedToken
+        let request: PendingVerdict
+    }
+
+    private let loop: EventLoop
+    private let verifier: TokenVerifier
+    private let handOver: ([VerificationJob]) -> Void
+    private var registration = Registration.none
+    private var queue = FairQueue<Waiting>(
+        maxCount: ColdSignatures.maxWaiting, maxPerSender: ColdSignatures.maxPerSender)
+    private var waitingBytes = 0
+    private var handedOver: [UInt64: PendingVerdict] = [:]
+    private var lastTicket: UInt64 = 0
+    private var turn = Instant(nanoseconds: 0)
+    private var spent: Int64 = 0
+    /// What a check took lately, on average.
+    private var usualCost: Int64 = 50_000
+
+    /// `handOver`: gives signatures to the pool, whose results come to `take`.
+    init(
+        loop: EventLoop, verifier: TokenVerifier, handOver: @escaping ([VerificationJob]) -> Void
+    ) {
+        self.loop = loop
+        self.verifier = verifier
+        self.handOver = handOver
+        registration = loop.addTimer(handler: self)
+    }
+
+    /// How many requests wait here or at the pool.
+    var count: Int { queue.count + handedOver.count }
+
+    /// Whether a signature can be checked at once: there is time left in this turn, and nobody
+    /// waits whose turn would come before. HMAC costs less than waiting does.
+    func mayCheckNow(_ token: ExaminedToken) -> Bool {
+        if token.algorithm.family == .hmac { return true }
+        beginTurn()
+        return queue.isEmpty && spent < ColdSignatures.nanosecondsPerTurn
+    }
+
+    /// Checks a signature here and now.
+    func check(_ token: ExaminedToken) throws(TokenError) -> VerifiedToken {
+        let start = Instant.now.nanoseconds
+        defer {
+            let cost = Instant.now.nanoseconds &- start
+            spent &+= cost
+            usualCost &+= (cost &- usualCost) / 8
+        }
+        return try verifier.complete(token)
+    }
+
+    /// Lets a request wait for its signature. Says no where there is no room for this sender's.
+    func add(_ token: ExaminedToken, _ request: PendingVerdict, from sender: SenderKey) -> Bool {
+        guard waitingBytes + token.signedCount <= ColdSignatures.maxWaitingBytes,
+            queue.append(Waiting(token: token, request: request), from: sender)
+        else { return false }
+        waitingBytes += token.signedCount
+        request.awaitSignature()
+        loop.resumeLater(registration)
+        return true
+    }
+
+    /// Results came from the pool.
+    func take(_ results: [VerificationResult]) {
+        for result in results {
+            guard let request = handedOver.removeValue(forKey: result.ticket) else { continue }
+            switch result.verdict {
+            case .success(let token): request.settle(.verified(token))
+            case .failure(let error): request.settle(.refused(error))
+            }
+        }
+        if !queue.isEmpty { loop.resumeLater(registration) }
+    }
+
+    // MARK: The queue's turns
+
+    func ready(_ readiness: Readiness) {}
+
+    func resume() {
+        beginTurn()
+        while spent < ColdSignatures.nanosecondsPerTurn, let next = takeNext() { settle(next) }
+        handOverExcess()
+        if !queue.isEmpty { loop.resumeLater(registration) }
+    }
+
+    private func settle(_ next: Waiting) {
+        do throws(TokenError) {
+            next.request.settle(.verified(try check(next.token)))
+        } catch {
+            next.request.settle(.refused(error))
+        }
+    }
+
+    /// What the next turn would not come to either goes to the pool.
+    private func handOverExcess() {
+        let nextTurn = Int(ColdSignatures.nanosecondsPerTurn / max(1000, usualCost)) + 1
+        var jobs: [VerificationJob] = []
+        while queue.count > nextTurn, handedOver.count < ColdSignatures.maxHandedOver,
+            let next = takeNext()
+        {
+            lastTicket &+= 1
+            handedOver[lastTicket] = next.request
+            jobs.append(VerificationJob(ticket: lastTicket, token: next.token))
+        }
+        if !jobs.isEmpty { handOver(jobs) }
+    }
+
+    /// The next one whose client is still there.
+    private func takeNext() -> Waiting? {
+        while let next = queue.popFirst() {
+            waitingBytes -= next.token.signedCount
+            if next.request.isAwaited { return next }
+        }
+        return nil
+    }
+
+    private func beginTurn() {
+        guard turn != loop.now else { return }
+        turn = loop.now
+        spent = 0
+    }
+}
