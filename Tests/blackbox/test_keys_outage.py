@@ -185,6 +185,18 @@ def test_keys_end_with_max_stale(issuers, keyed):
         poll(lambda: ask().status == 200, 5, "the issuer's return")
 
 
+def test_304_that_comes_too_late_confirms_nothing(issuers, keyed):
+    """The keys it is about were withdrawn while it was on its way."""
+    issuer = issuers(KEY)
+    issuer.etag = True
+    gateway = keyed(main=issuer.block(keys={"maxStale": "2s"}))
+    issuer.behaves(slow(2.5), KEYS)
+    gateway.looks_again()
+    poll(lambda: gateway.answer(issuer.mint(KEY)) == 200, 8, "keys once more")
+    status = gateway.status()
+    assert (status["state"], len(status["keys"])) == ("fresh", 1)
+
+
 def test_state_says_stale_while_looks_fail(issuers, keyed):
     issuer = issuers(KEY)
     gateway = keyed(main=issuer.block(keys={"refresh": "1s"}))
