@@ -30,6 +30,20 @@ extension ByteBuffer {
         if !isEmpty, self[count &- 1] != UInt8(ascii: "[") { append(byte: UInt8(ascii: ",")) }
     }
 
+    /// Writes a member that is an array; `write` writes each element.
+    package mutating func appendJSONMember<Element>(
+        _ name: StaticString, arrayOf elements: [Element],
+        _ write: (Element, inout ByteBuffer) -> Void
+    ) {
+        appendJSONName(name)
+        beginJSONArray()
+        for element in elements {
+            separateJSONElement()
+            write(element, &self)
+        }
+        endJSONArray()
+    }
+
     /// Writes a member's name and the comma before it where one is due. The name needs no escapes.
     package mutating func appendJSONName(_ name: StaticString) {
         if !isEmpty, self[count &- 1] != UInt8(ascii: "{") { append(byte: UInt8(ascii: ",")) }

@@ -111,10 +111,7 @@ extension IssuerKeyStatus {
     }
 
     private func writeKeys(to output: inout ByteBuffer) {
-        output.appendJSONName("keys")
-        output.beginJSONArray()
-        for key in keys {
-            output.separateJSONElement()
+        output.appendJSONMember("keys", arrayOf: keys) { key, output in
             output.beginJSONObject()
             output.append("kid", key.keyID)
             output.appendJSONMember("kty", key.type)
@@ -125,18 +122,13 @@ extension IssuerKeyStatus {
             output.append("lastUsed", key.lastUsed)
             output.endJSONObject()
         }
-        output.endJSONArray()
-        output.appendJSONName("skipped")
-        output.beginJSONArray()
-        for key in skipped {
-            output.separateJSONElement()
+        output.appendJSONMember("skipped", arrayOf: skipped) { key, output in
             output.beginJSONObject()
             output.appendJSONMember("index", key.index)
             output.append("kid", key.keyID)
             output.appendJSONMember("reason", key.reason)
             output.endJSONObject()
         }
-        output.endJSONArray()
     }
 }
 

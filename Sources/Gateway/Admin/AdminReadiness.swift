@@ -21,16 +21,12 @@ struct AdminReadiness: Equatable, Sendable {
         output.beginJSONObject()
         output.appendJSONMember("ready", isReady)
         output.appendJSONMember("draining", isDraining)
-        output.appendJSONName("issuersWithoutKeys")
-        output.beginJSONArray()
-        for issuer in missing {
-            output.separateJSONElement()
+        output.appendJSONMember("issuersWithoutKeys", arrayOf: missing) { issuer, output in
             output.beginJSONObject()
             output.appendJSONMember("issuer", issuer.issuer)
             if let fault = issuer.fault { output.appendJSONMember("lastFault", fault) }
             output.endJSONObject()
         }
-        output.endJSONArray()
         output.endJSONObject()
     }
 }

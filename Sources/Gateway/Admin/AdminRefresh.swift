@@ -22,17 +22,13 @@ struct AdminRefresh: Equatable, Sendable {
 
     static func write(_ sets: [AdminRefresh], to output: inout ByteBuffer) {
         output.beginJSONObject()
-        output.appendJSONName("sets")
-        output.beginJSONArray()
-        for set in sets {
-            output.separateJSONElement()
+        output.appendJSONMember("sets", arrayOf: sets) { set, output in
             output.beginJSONObject()
             output.appendJSONMember("issuer", set.issuer)
             if let tenant = set.tenant { output.appendJSONMember("tenant", tenant) }
             output.appendJSONMember("outcome", set.outcome.rawValue)
             output.endJSONObject()
         }
-        output.endJSONArray()
         output.endJSONObject()
     }
 }

@@ -39,13 +39,7 @@ package struct KeyReport: Equatable, Sendable {
         output.beginJSONObject()
         output.appendJSONMember("server", isOfServer)
         output.appendJSONMember("now", Int(now))
-        output.appendJSONName("issuers")
-        output.beginJSONArray()
-        for set in sets {
-            output.separateJSONElement()
-            set.write(to: &output)
-        }
-        output.endJSONArray()
+        output.appendJSONMember("issuers", arrayOf: sets) { $0.write(to: &$1) }
         output.endJSONObject()
         return output.withBytes { String(validating: $0) } ?? ""
     }

@@ -27,13 +27,7 @@ struct StatusDocument: Sendable {
         output.appendJSONMember("draining", readiness.isDraining)
         output.appendJSONMember("workers", workers)
         output.appendJSONMember("connections", connections)
-        output.appendJSONName("issuers")
-        output.beginJSONArray()
-        for issuer in issuers {
-            output.separateJSONElement()
-            issuer.write(to: &output)
-        }
-        output.endJSONArray()
+        output.appendJSONMember("issuers", arrayOf: issuers) { $0.write(to: &$1) }
         output.endJSONObject()
     }
 }
