@@ -44,6 +44,8 @@ class Http2Peer:
         self.sock, self.number, self.server = peer.sock, peer.number, server
         self.frames, self.streams = Frames(), {}
         self.window, self.initial, self.largest = DEFAULT_WINDOW, DEFAULT_WINDOW, 0
+        # The last stream that is looked at, once a GOAWAY has said so.
+        self.final = None
         self.seen, self.pongs, self.goaway = [], [], None
         self.taken = {}
         self.lock = threading.RLock()
@@ -101,7 +103,10 @@ class Http2Peer:
         self.send(rst(request.stream, code))
 
     def go_away(self, last=None, code=Code.NO_ERROR):
-        self.send(goaway(self.largest if last is None else last, code))
+        with self.lock:
+            if last is None:
+                last = self.final = self.largest
+            self.send(goaway(last, code))
 
     def ping(self):
         self.send(ping(b"upstream"))
@@ -189,6 +194,8 @@ class Http2Peer:
 
     def _take_block(self, stream, request, fields, flags):
         end = bool(flags & END_STREAM)
+        if self._is_past(stream):
+            return
         if request is not None:
             if not end:
                 self.breach("trailers without END_STREAM")
@@ -197,7 +204,10 @@ class Http2Peer:
             return
         if stream <= self.largest or stream % 2 == 0:
             self.breach(f"stream {stream} after {self.largest}")
-        self.largest = max(self.largest, stream)
+        with self.lock:
+            if self._is_past(stream):
+                return
+            self.largest = max(self.largest, stream)
         if self.announced is not None and len(self.open_streams()) >= self.announced:
             self.breach(f"more than {self.announced} streams at once")
         pseudo = {name: value for name, value in fields if name.startswith(":")}
@@ -217,6 +227,10 @@ class Http2Peer:
         if end:
             self._end(request)
 
+    def _is_past(self, stream):
+        """Whether a GOAWAY said that this stream is not looked at."""
+        return self.final is not None and stream > self.final
+
     def _judge(self, fields, pseudo, plain):
         names = [name for name, _ in fields]
         if any(name != name.lower() for name in names):
@@ -231,6 +245,8 @@ class Http2Peer:
             self.breach(f"te: {plain.all('te')}")
 
     def _take_data(self, request, got):
+        if self._is_past(got.stream):
+            return
         if request is None or request.ended:
             self.breach(f"DATA on stream {got.stream}, which is not open")
             return
