@@ -69,7 +69,7 @@ struct UpstreamRequest: ~Copyable {
         output.append(facts.record.id)
         output.append("\r\n")
         if route.requestEdits.writesLines { output.append(route.requestEdits.lines) }
-        if !facts.client.certificateLines.isEmpty { output.append(facts.client.certificateLines) }
+        if facts.client.hasCertificateLines { output.append(facts.client.certificateLines) }
         if let identity = permit.identity {
             UpstreamRequest.appendClaims(identity, route, to: &output)
         }

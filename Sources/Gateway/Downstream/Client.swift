@@ -21,6 +21,8 @@ final class Client {
     var speaksHTTP2 = false
     /// The fields that tell the upstream of its certificate, whole lines; empty without one.
     private(set) var certificateLines: [UInt8] = []
+    /// Whether there are any. Kept beside them: asking an array in a class costs a check each time.
+    private(set) var hasCertificateLines = false
 
     init(_ address: SocketAddress, trusting trusted: TrustedProxies) {
         ip = address.ipAddress
@@ -57,5 +59,6 @@ final class Client {
 
     private func append(_ field: [UInt8], _ value: [UInt8]) {
         certificateLines += field + value + Array("\r\n".utf8)
+        hasCertificateLines = true
     }
 }

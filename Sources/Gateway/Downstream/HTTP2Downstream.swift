@@ -92,7 +92,7 @@ final class HTTP2Downstream: HTTP2Connection, ClientConnection {
     override func flushed(hasMoved: Bool) {
         if answered > 0 {
             answered = 0
-            streams.forEach { $0.watchOutput() }
+            streams.visit { $0.watchOutput() }
         }
         if hasMoved, waiting == .output { waiting = .nothing }
         settleDeadline()

@@ -21,7 +21,7 @@ struct StreamsBySlot<Stream: AnyObject> {
     }
 
     /// Calls `body` with each.
-    func forEach(_ body: (Stream) -> Void) {
+    func visit(_ body: (Stream) -> Void) {
         for case let stream? in slots { body(stream) }
     }
 

@@ -31,6 +31,8 @@ final class HTTP1Upstream: EventHandler {
     private var exchange: Exchange?
     /// Bytes of a head that has not come whole.
     private var input = HeldInput()
+    /// Whether there are any. Kept beside them: asking what a class keeps costs a check each time.
+    private var holdsInput = false
     /// The body under way. Taken out while it moves: what a class keeps in place is checked for
     /// exclusive use at each step.
     private var relay = BodyRelay.none
@@ -179,10 +181,11 @@ final class HTTP1Upstream: EventHandler {
 
     private func received(_ bytes: Span<UInt8>) {
         hasResponded = true
-        if input.isEmpty { return consume(bytes) }
+        if !holdsInput { return consume(bytes) }
         input.append(bytes)
         guard input.isWorthParsing() || isInputFull else { return }
         let held = input.take()
+        holdsInput = false
         held.withBytes { consume($0) }
     }
 
@@ -220,6 +223,7 @@ final class HTTP1Upstream: EventHandler {
                 if bytes.count > maxHead { throw .headTooLarge }
                 input.append(bytes)
                 input.startHead()
+                holdsInput = true
                 return nil
             }
             if head.length > maxHead { throw .headTooLarge }

@@ -26,7 +26,11 @@ final class UpstreamPool {
     /// Which of `endpoints` belong to which configured endpoint, which may be a name with several
     /// addresses; nil until it was resolved.
     private var groups: [[Endpoint]?]
-    private var waiters: [Exchange] = []
+    private var waiters: [Exchange] = [] {
+        didSet { hasWaiters = !waiters.isEmpty }
+    }
+    /// Kept beside them, since every request that ends asks.
+    private var hasWaiters = false
     private var turn = 0
     /// TLS towards this upstream; nil where it is not spoken.
     private var tls: TLSClientContext?
@@ -217,7 +221,7 @@ final class UpstreamPool {
     /// A stream came to its end, and its connection may have room for another.
     func streamEnded(on connection: HTTP2Upstream) {
         connection.endpoint.busyCount -= 1
-        if !waiters.isEmpty { serveWaiters() }
+        if hasWaiters { serveWaiters() }
     }
 
     /// Forgets a connection with streams, which takes no more of them: those it has go on.
@@ -368,7 +372,7 @@ final class UpstreamPool {
     }
 
     private func nextWaiter() -> Exchange? {
-        guard !waiters.isEmpty else { return nil }
+        guard hasWaiters else { return nil }
         settings.slots?.endWaiting()
         return waiters.removeFirst()
     }
@@ -377,7 +381,7 @@ final class UpstreamPool {
     private func slotFreed() {
         guard let slots = settings.slots else { return }
         slots.giveBack()
-        if !waiters.isEmpty {
+        if hasWaiters {
             serveWaiters()
         } else if slots.isWaitedFor {
             worker.tellOthers(.slotFreed(upstream: settings.index))
