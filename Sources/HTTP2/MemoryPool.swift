@@ -7,19 +7,17 @@ struct MemoryPool: ~Copyable {
     /// What stands in the 16 bytes before each block.
     struct Header: BitwiseCopyable {
         enum Kind: UInt32, BitwiseCopyable {
-            // Zero: its header may go with the page it is in, which then reads as zeros.
-            case frame
+            // Zero: its header may go with the page it is in, which then reads as zeros, or may
+            // never be written.
+            case edge
             case record
             case ring
             case table
             case small
             case large
-
-            /// Among a unit's parts.
-            var bit: UInt32 { 1 &<< rawValue }
         }
 
-        /// Bytes of the block; those of a frame are not kept.
+        /// Bytes of the block; not kept for those at the edges of a unit.
         var capacity: Int
         var kind: Kind
         /// In a record's header: which parts of its unit were given out.
@@ -38,6 +36,7 @@ struct MemoryPool: ~Copyable {
 
         /// Writes the header at `start`. Returns the block behind it.
         @unsafe
+        @discardableResult
         static func write(
             _ kind: Kind, capacity: Int, at start: UnsafeMutableRawPointer
         ) -> UnsafeMutableRawPointer {
@@ -113,7 +112,7 @@ struct MemoryPool: ~Copyable {
             unsafe free[index] = unsafe block
             kept &+= capacity
         case .small, .large: unsafe Glibc.free(header)
-        case .record, .ring, .table, .frame: unsafe units.giveBack(block)
+        case .edge, .record, .ring, .table: unsafe units.giveBack(block)
         }
     }
 
@@ -123,8 +122,8 @@ struct MemoryPool: ~Copyable {
         _ block: UnsafeMutableRawPointer, to size: Int
     ) -> UnsafeMutableRawPointer? {
         let header = unsafe Header.of(block).pointee
-        precondition(header.kind != .frame, "nghttp2 chains buffers of frames and grows none")
-        let capacity = header.capacity
+        let capacity =
+            header.kind == .edge ? unsafe SessionUnits.capacity(ofEdge: block) : header.capacity
         if size <= capacity { return unsafe block }
         guard let larger = unsafe allocate(size) else { return nil }
         unsafe larger.copyMemory(from: block, byteCount: capacity)

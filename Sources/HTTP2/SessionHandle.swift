@@ -46,13 +46,8 @@ struct SessionHandle: ~Copyable {
         unsafe nghttp2_option_set_max_continuations(option, FloodBudget.continuations &* 9)
         // A rewritten head may be larger than one that a client may send.
         unsafe nghttp2_option_set_max_send_header_block_length(option, maxSentBlock)
-        unsafe nghttp2_option_set_max_deflate_dynamic_table_size(option, maxSentTable)
         return unsafe option
     }
-
-    /// Of the fields that were sent, those are kept for reference that repeat, which are few:
-    /// measured with 4 KiB and with 1 KiB, blocks of requests and responses cost the same.
-    private static let maxSentTable = 2048
 
     /// Largest header block that is sent; heads of ours are far below.
     private static let maxSentBlock = 1 << 20

@@ -2,26 +2,44 @@ internal import Glibc
 
 /// Where sessions have what lives as long as they do, in pages of their own:
 ///
-///     │ page                       │ page              │ page … page               │
-///     │ record │ decoder's table ▪ │ table of streams  │ ▪ frame ────────────────▶ │
+///     │ page           │ page                       │ page              │ page … page       │
+///     │     ring ──────┼──▶ │ ▪ record │ ▪ ring │ ▪ │ table of streams  │ ▪ frame ────────▶ │
 ///
-/// ▪ is a block's header. The frame's buffer is 16 KiB long, of which a session writes as much as a
-/// header block takes; DATA goes around it. Here the pages that nothing was written to cost
-/// nothing, where the C library would give memory that something else has written to. And a session
-/// at rest keeps the first page only: its table of streams is all zeros, as memory given back to
-/// the system is when it is read again, and nothing reads what is left of a frame.
+/// ▪ is a block's header. The rings are the tables of header compression, which fill from their
+/// ends: of the first, a session writes to the last places, and to the page before only where many
+/// fields were kept. The frame's buffer is 16 KiB long, of which as much is written as a header
+/// block takes; DATA goes around it. Here the pages that nothing was written to cost nothing, where
+/// the C library would give memory that something else has written to. And a session at rest keeps
+/// one page: its table of streams is all zeros, as memory given back to the system is when it is
+/// read again, and nothing reads what is left of a frame.
 @safe
 struct SessionUnits: ~Copyable {
+    /// What a unit holds.
+    private enum Part: UInt32 {
+        case record
+        case ring
+        /// The ring across the edge of two pages.
+        case edgeRing
+        case table
+        case frame
+
+        var bit: UInt32 { 1 &<< rawValue }
+    }
+
     private static let page = 4096
-    private static let unitSize = 7 * page
+    private static let unitSize = 8 * page
     private static let unitsAtOnce = 16
-    /// Where the parts' blocks begin in a unit; the record's header is its first bytes.
-    private static let ringStart = page - 2 * MemoryPool.Header.size - 1024 + headerSize
-    private static let tableStart = page
-    private static let frameStart = 2 * page + headerSize
-    /// Sizes in nghttp2 1.52: 2928, 1024, 4096 and 16394. Where another version's differ, sessions
-    /// get what they ask for from the C library.
-    private static let recordSizes = 2048...(ringStart - 2 * headerSize)
+    /// Where the parts' blocks begin in a unit.
+    private static let edgeRingStart = page + edgeTail - ringSize
+    private static let recordStart = page + edgeTail + headerSize
+    private static let ringStart = tableStart - headerSize - ringSize
+    private static let tableStart = 2 * page
+    private static let frameStart = 3 * page + headerSize
+    /// Of the ring across the edge, the part that shares the record's page: twelve fields.
+    private static let edgeTail = 96
+    /// Sizes in nghttp2 1.52: 2928, 1024 (twice), 4096 and 16394. Where another version's differ,
+    /// sessions get what they ask for from the C library.
+    private static let recordSizes = 2048...(ringStart - headerSize - recordStart)
     private static let ringSize = 1024
     private static let tableSize = page
     private static let frameSizes = 16384...(unitSize - frameStart)
@@ -59,21 +77,19 @@ struct SessionUnits: ~Copyable {
     @unsafe
     mutating func take(_ size: Int) -> UnsafeMutableRawPointer? {
         guard isMaking else { return nil }
-        if unsafe current == nil, SessionUnits.recordSizes.contains(size) {
-            guard let unit = unsafe takeUnit() else { return nil }
+        if unsafe current == nil {
+            guard SessionUnits.recordSizes.contains(size), let unit = unsafe takeUnit()
+            else { return nil }
             unsafe current = unsafe unit
-            return unsafe SessionUnits.give(
-                .record, capacity: SessionUnits.recordSizes.upperBound, of: unit, isFirst: true)
+            return unsafe SessionUnits.giveRecord(of: unit)
         }
         guard let unit = unsafe current else { return nil }
         switch size {
         case SessionUnits.ringSize:
-            return unsafe SessionUnits.give(.ring, capacity: size, of: unit)
-        case SessionUnits.tableSize:
-            return unsafe SessionUnits.give(.table, capacity: size, of: unit)
-        case SessionUnits.frameSizes:
-            let capacity = SessionUnits.frameSizes.upperBound
-            return unsafe SessionUnits.give(.frame, capacity: capacity, of: unit)
+            return unsafe SessionUnits.give(.ring, of: unit)
+                ?? SessionUnits.give(.edgeRing, of: unit)
+        case SessionUnits.tableSize: return unsafe SessionUnits.give(.table, of: unit)
+        case SessionUnits.frameSizes: return unsafe SessionUnits.give(.frame, of: unit)
         default: return nil
         }
     }
@@ -81,10 +97,10 @@ struct SessionUnits: ~Copyable {
     /// Takes back a part; the unit is free when it has all of them.
     @unsafe
     mutating func giveBack(_ block: UnsafeMutableRawPointer) {
-        let kind = unsafe Header.of(block).pointee.kind
-        let unit = unsafe block - SessionUnits.start(of: kind)
-        let record = unsafe unit.assumingMemoryBound(to: Header.self)
-        unsafe record.pointee.parts &= ~kind.bit
+        let part = unsafe SessionUnits.part(of: block)
+        let unit = unsafe block - SessionUnits.start(of: part)
+        let record = unsafe Header.of(unit + SessionUnits.recordStart)
+        unsafe record.pointee.parts &= ~part.bit
         if unsafe record.pointee.parts != 0 { return }
         if unsafe free.count >= SessionUnits.maxWarm {
             unsafe madvise(unit, SessionUnits.unitSize, MADV_DONTNEED)
@@ -92,14 +108,20 @@ struct SessionUnits: ~Copyable {
         unsafe free.append(unit)
     }
 
+    /// Bytes of a block whose header does not say it.
+    @unsafe
+    static func capacity(ofEdge block: UnsafeMutableRawPointer) -> Int {
+        unsafe part(of: block) == .frame ? frameSizes.upperBound : ringSize
+    }
+
     /// Gives back the pages that a session without streams and output does not need, if its record
     /// is of a unit. The block of the record is alive, so its unit is.
     @unsafe
     static func rest(_ record: UnsafeMutableRawPointer) {
-        guard unsafe Header.of(record).pointee.kind == .record else { return }
-        let parts = unsafe Header.of(record).pointee.parts
-        let unit = unsafe record - start(of: .record)
-        let hasTable = parts & Header.Kind.table.bit != 0
+        let header = unsafe Header.of(record).pointee
+        guard header.kind == .record else { return }
+        let unit = unsafe record - recordStart
+        let hasTable = header.parts & Part.table.bit != 0
         let isTableKept = unsafe hasTable && !isZero(unit + tableStart)
         let kept = isTableKept ? frameStart - headerSize : tableStart
         unsafe madvise(unit + kept, unitSize - kept, MADV_DONTNEED)
@@ -117,28 +139,52 @@ struct SessionUnits: ~Copyable {
         return all == 0
     }
 
-    private static func start(of kind: Header.Kind) -> Int {
-        switch kind {
+    private static func start(of part: Part) -> Int {
+        switch part {
+        case .record: recordStart
         case .ring: ringStart
+        case .edgeRing: edgeRingStart
         case .table: tableStart
         case .frame: frameStart
-        case .record, .small, .large: headerSize
         }
     }
 
-    /// A part of a unit, nil where it was given out. `isFirst`: nothing of it was.
+    /// Which part a block is. The headers of two are never written, or lost: where they stand in
+    /// their page tells them apart.
+    @unsafe
+    private static func part(of block: UnsafeMutableRawPointer) -> Part {
+        switch unsafe Header.of(block).pointee.kind {
+        case .record: .record
+        case .ring: .ring
+        case .table: .table
+        case .edge, .small, .large:
+            Int(bitPattern: block) % page == frameStart % page ? .frame : .edgeRing
+        }
+    }
+
+    @unsafe
+    private static func giveRecord(of unit: UnsafeMutableRawPointer) -> UnsafeMutableRawPointer {
+        let block = unsafe Header.write(
+            .record, capacity: recordSizes.upperBound, at: unit + recordStart - headerSize)
+        unsafe Header.of(block).pointee.parts = Part.record.bit
+        return unsafe block
+    }
+
+    /// Another part of a unit, nil where it was given out.
     @unsafe
     private static func give(
-        _ kind: Header.Kind, capacity: Int, of unit: UnsafeMutableRawPointer, isFirst: Bool = false
+        _ part: Part, of unit: UnsafeMutableRawPointer
     ) -> UnsafeMutableRawPointer? {
-        let record = unsafe unit.assumingMemoryBound(to: Header.self)
-        if !isFirst {
-            guard unsafe record.pointee.parts & kind.bit == 0 else { return nil }
-            unsafe record.pointee.parts |= kind.bit
+        let record = unsafe Header.of(unit + recordStart)
+        guard unsafe record.pointee.parts & part.bit == 0 else { return nil }
+        unsafe record.pointee.parts |= part.bit
+        let block = unsafe unit + start(of: part)
+        switch part {
+        case .ring: unsafe Header.write(.ring, capacity: ringSize, at: block - headerSize)
+        case .table: unsafe Header.write(.table, capacity: tableSize, at: block - headerSize)
+        // The mapping's zeros say `edge`, and nothing else is ever written there.
+        case .record, .edgeRing, .frame: break
         }
-        let block = unsafe Header.write(
-            kind, capacity: capacity, at: unit + start(of: kind) - headerSize)
-        if isFirst { unsafe record.pointee.parts = kind.bit }
         return unsafe block
     }
 

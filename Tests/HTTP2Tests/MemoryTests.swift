@@ -18,8 +18,8 @@ private struct NoMemory: Error {}
             unsafe block.initializeMemory(as: UInt8.self, repeating: 0xff, count: size)
             let isAligned = UInt(bitPattern: block) % 16 == 0
             #expect(isAligned)
-            let isLargeEnough = unsafe MemoryPool.Header.of(block).pointee.capacity >= size
-            #expect(isLargeEnough)
+            let header = unsafe MemoryPool.Header.of(block).pointee
+            #expect(header.capacity >= size)
             unsafe pool.release(block)
             pool.endSession()
         }
@@ -50,6 +50,25 @@ private struct NoMemory: Error {}
         unsafe pool.release(grown)
     }
 
+    @Test("A session's parts keep their contents where they grow", arguments: [1024, 4096, 16394])
+    func growingParts(size: Int) throws {
+        var pool = MemoryPool()
+        pool.beginSession()
+        let record = unsafe pool.allocate(2928)
+        // The second ring is the one across an edge.
+        let first = unsafe size == 1024 ? pool.allocate(size) : nil
+        guard let part = unsafe pool.allocate(size) else { throw NoMemory() }
+        pool.endSession()
+        unsafe part.initializeMemory(as: UInt8.self, repeating: 0x5a, count: size)
+        guard let grown = unsafe pool.resize(part, to: 3 * size) else { throw NoMemory() }
+        let bytes = unsafe UnsafeRawBufferPointer(start: grown, count: size)
+        let isKept = unsafe bytes.allSatisfy { $0 == 0x5a }
+        #expect(isKept)
+        unsafe pool.release(grown)
+        if let record = unsafe record { unsafe pool.release(record) }
+        if let first = unsafe first { unsafe pool.release(first) }
+    }
+
     @Test("Blocks of many sizes do not overlap, in any order of release")
     func noOverlap() throws {
         var random = SplitMix(seed: 7)
@@ -76,14 +95,16 @@ private struct NoMemory: Error {}
 
     @Test(
         "A session's parts lie in one unit, which is used again when all of them are back",
-        arguments: [1024, 4096, 16394])
-    func units(size: Int) throws {
+        arguments: [(1024, 2), (4096, 1), (16394, 1)])
+    func units(size: Int, count: Int) throws {
         var units = SessionUnits()
         units.begin()
         guard let record = unsafe units.take(2928) else { throw NoMemory() }
-        guard let frame = unsafe units.take(size) else { throw NoMemory() }
-        let isNear = unsafe frame - record < 3 * 4096
+        guard let part = unsafe units.take(size) else { throw NoMemory() }
+        let isNear = unsafe abs(part - record) < 3 * 4096
         #expect(isNear)
+        let second = unsafe count == 2 ? units.take(size) : nil
+        #expect(unsafe (second != nil) == (count == 2))
         let isNothing = unsafe units.take(size) == nil
         #expect(isNothing)
         units.end()
@@ -93,7 +114,8 @@ private struct NoMemory: Error {}
         units.end()
         let isAnother = unsafe other != record
         #expect(isAnother)
-        unsafe units.giveBack(frame)
+        unsafe units.giveBack(part)
+        if let second = unsafe second { unsafe units.giveBack(second) }
         units.begin()
         let isSame = unsafe units.take(2928) == record
         #expect(isSame)
@@ -106,24 +128,28 @@ private struct NoMemory: Error {}
         for mark in [UInt8(0), 1] {
             units.begin()
             guard let record = unsafe units.take(2928), let ring = unsafe units.take(1024),
-                let table = unsafe units.take(4096), let frame = unsafe units.take(16394)
+                let edge = unsafe units.take(1024), let table = unsafe units.take(4096),
+                let frame = unsafe units.take(16394)
             else { throw NoMemory() }
             units.end()
             unsafe record.initializeMemory(as: UInt8.self, repeating: 7, count: 2928)
             unsafe ring.initializeMemory(as: UInt8.self, repeating: 7, count: 1024)
+            unsafe edge.initializeMemory(as: UInt8.self, repeating: 7, count: 1024)
             unsafe table.initializeMemory(as: UInt8.self, repeating: 0, count: 4096)
             unsafe table.storeBytes(of: mark, toByteOffset: 4095, as: UInt8.self)
             unsafe frame.initializeMemory(as: UInt8.self, repeating: 7, count: 16394)
             unsafe SessionUnits.rest(record)
             let isRecordKept = unsafe record.load(fromByteOffset: 2927, as: UInt8.self) == 7
             let isRingKept = unsafe ring.load(fromByteOffset: 1023, as: UInt8.self) == 7
+            let isEdgeKept = unsafe edge.load(fromByteOffset: 0, as: UInt8.self) == 7
             let isTableSame = unsafe table.load(fromByteOffset: 4095, as: UInt8.self) == mark
             let isFrameGone = unsafe frame.load(fromByteOffset: 16000, as: UInt8.self) == 0
-            #expect(isRecordKept && isRingKept && isTableSame && isFrameGone)
+            #expect(isRecordKept && isRingKept && isEdgeKept && isTableSame && isFrameGone)
             unsafe units.giveBack(frame)
             unsafe units.giveBack(table)
             unsafe units.giveBack(record)
             unsafe units.giveBack(ring)
+            unsafe units.giveBack(edge)
             units.begin()
             let isUsedAgain = unsafe units.take(2928) == record
             #expect(isUsedAgain)
