@@ -259,7 +259,6 @@ final class Admission {
         _ record: RequestRecord, _ pending: PendingVerdict?
     ) throws(Failure) -> TokenReader.Finding {
         guard authorizer.readsToken(route: route), fields.authorization >= 0 else {
-            tokens.noteNone()
             return .credential(.none)
         }
         let value = bytes.extracting(fields[fields.authorization].value)

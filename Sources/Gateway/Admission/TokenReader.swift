@@ -68,11 +68,6 @@ final class TokenReader {
 
     // MARK: Tokens
 
-    /// A request is judged without a token.
-    func noteNone() {
-        signatures.noteOther()
-    }
-
     /// Looks at what follows `Bearer ` in the field. `pending`: the same request as it waited.
     func read(
         _ token: Span<UInt8>, route: Int, from client: Client, _ record: RequestRecord,
@@ -81,7 +76,6 @@ final class TokenReader {
         let now = now
         if let known = cache.find(token, at: now, trustedBy: verifier) {
             worker.counters.tokenCacheHits += 1
-            signatures.noteOther()
             return .credential(.verified(known))
         }
         guard let pending else {

@@ -6,17 +6,12 @@ internal import OpenSSL
 /// others when their turn comes, here or by the pool.
 ///
 /// A check costs as much as two to five forwarded requests, so a worker gives at most 200 µs of a
-/// turn to them while it serves other requests too. What does not fit waits in a queue that is fair
-/// to senders; each turn takes from it what the time allows, and what would wait for longer than a
-/// few milliseconds goes to the pool, as far as that keeps up. Requests whose tokens are known, or
-/// that need none, pass by all of this.
+/// turn to them. What does not fit waits in a queue that is fair to senders. Each turn takes from
+/// it what the time allows; what would wait for longer than a few milliseconds goes to the pool, as
+/// far as that keeps up. Requests whose tokens are known, or that need none, pass by all of this.
 final class ColdSignatures: EventHandler {
     /// Time of one turn of the loop.
     private static let nanosecondsPerTurn: Int64 = 200_000
-    /// The same where every request of the last second brought a new token: nobody is kept waiting
-    /// but those whose signatures it is, and a request that waits is judged twice.
-    private static let nanosecondsPerQuietTurn: Int64 = 4_000_000
-    private static let quietMilliseconds: Int64 = 1000
     /// Work beyond this goes to the pool. Less is done before the pool has woken up, and for less
     /// than the handing over costs.
     private static let nanosecondsKept: Int64 = 5_000_000
@@ -45,9 +40,6 @@ final class ColdSignatures: EventHandler {
     private var lastTicket: UInt64 = 0
     private var turn = Instant(nanoseconds: 0)
     private var spent: Int64 = 0
-    private var budget = ColdSignatures.nanosecondsPerTurn
-    /// When a request came that needed no signature.
-    private var lastOther = Instant(nanoseconds: 0)
     /// What a check took lately, on average.
     private var usualCost: Int64 = 50_000
 
@@ -64,17 +56,12 @@ final class ColdSignatures: EventHandler {
     /// How many requests wait here or at the pool.
     var count: Int { queue.count + handedOver.count }
 
-    /// A request was judged that needed no signature.
-    func noteOther() {
-        lastOther = loop.now
-    }
-
     /// Whether a signature can be checked at once: there is time left in this turn, and nobody
     /// waits whose turn would come before. HMAC costs less than waiting does.
     func mayCheckNow(_ token: ExaminedToken) -> Bool {
         if token.algorithm.family == .hmac { return true }
         beginTurn()
-        return queue.isEmpty && spent < budget
+        return queue.isEmpty && spent < ColdSignatures.nanosecondsPerTurn
     }
 
     /// Checks a signature here and now.
@@ -118,7 +105,7 @@ final class ColdSignatures: EventHandler {
 
     func resume() {
         beginTurn()
-        while spent < budget, let next = takeNext() { settle(next) }
+        while spent < ColdSignatures.nanosecondsPerTurn, let next = takeNext() { settle(next) }
         handOverExcess()
         if !queue.isEmpty { loop.resumeLater(registration) }
     }
@@ -158,8 +145,5 @@ final class ColdSignatures: EventHandler {
         guard turn != loop.now else { return }
         turn = loop.now
         spent = 0
-        let isQuiet = turn.milliseconds(since: lastOther) > ColdSignatures.quietMilliseconds
-        budget =
-            isQuiet ? ColdSignatures.nanosecondsPerQuietTurn : ColdSignatures.nanosecondsPerTurn
     }
 }
