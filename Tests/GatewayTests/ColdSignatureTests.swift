@@ -107,6 +107,11 @@ import Testing
         let bench = try FetchingGateway(more: Self.noCache, isLogging: true)
         bench.control.publish(try keySet("one"))
         let clients = try (0..<60).map { _ in try bench.gateway.connect() }
+        // A connection that the server has not accepted when it stops is nobody's to end.
+        for client in clients {
+            client.send(get("/"))
+            #expect(client.readMessage().hasPrefix("HTTP/1.1 401 "))
+        }
         for client in clients { client.send(authorized(forged(kid: "one"))) }
         _ = try bench.gateway.logLines()
         for client in clients { #expect(client.waitForEnd() != .open) }
