@@ -58,7 +58,4 @@ package struct TenantRules: Sendable, Equatable {
         if let allowed, !allowed.contains(where: name.isExactly) { return nil }
         return name
     }
-
-    /// The `iss` of a tenant's tokens.
-    package func issuer(ofTenant tenant: String) -> String { prefix + tenant + suffix }
 }

@@ -94,9 +94,7 @@ import Testing
         _ = try bench.control.nextLook()
         bench.control.publish(try keySet("two"))
         bench.control.endLook()
-        let connection = try bench.upstream.accept()
-        _ = connection.readHead()
-        connection.send(ok())
+        try bench.serveNext()
         #expect(client.readStatus() == 200)
     }
 
@@ -116,9 +114,7 @@ import Testing
         _ = try bench.control.nextLook()
         bench.control.publish(try keySet("two"))
         bench.control.endLook()
-        let connection = try bench.upstream.accept()
-        _ = connection.readHead()
-        connection.send(ok())
+        try bench.serveNext()
         #expect(client.readStatus() == 200)
     }
 
@@ -135,9 +131,7 @@ import Testing
         bench.control.publish(try keySet("one"))
         bench.control.endLook()
         client.send(authorized(SignedToken.one))
-        let connection = try bench.upstream.accept()
-        _ = connection.readHead()
-        connection.send(ok())
+        try bench.serveNext()
         #expect(client.readStatus() == 200)
     }
 
@@ -224,9 +218,7 @@ import Testing
         other.send(authorized(SignedToken.one))
         bench.control.publish(try keySet("one"))
         bench.control.endLook()
-        let connection = try bench.upstream.accept()
-        _ = connection.readHead()
-        connection.send(ok())
+        try bench.serveNext()
         if withReset { #expect(other.readStatus() == 200) }
         let lines = try bench.gateway.logLines()
         #expect(lines.count == 2)
@@ -242,9 +234,7 @@ import Testing
         _ = try bench.control.nextLook()
         bench.control.publish(try keySet("one"))
         bench.control.endLook()
-        let connection = try bench.upstream.accept()
-        _ = connection.readHead()
-        connection.send(ok())
+        try bench.serveNext()
         #expect(client.readStatus() == 200)
         #expect(client.waitForEnd() == .closed)
     }
@@ -258,9 +248,7 @@ import Testing
         bench.gateway.tellAll(.drain)
         bench.control.publish(try keySet("one"))
         bench.control.endLook()
-        let connection = try bench.upstream.accept()
-        _ = connection.readHead()
-        connection.send(ok())
+        try bench.serveNext()
         let answer = client.readMessage()
         #expect(answer.status == 200 && answer.contains("Connection: close\r\n"))
         bench.gateway.join()
@@ -343,9 +331,7 @@ import Testing
         bench.control.publish(try keySet("one"))
         let client = try bench.gateway.connect()
         client.send(authorized(SignedToken.one))
-        let connection = try bench.upstream.accept()
-        _ = connection.readHead()
-        connection.send(ok())
+        try bench.serveNext()
         #expect(client.readStatus() == 200)
         bench.control.publish(nil)
         client.send(authorized(SignedToken.one))
@@ -366,9 +352,7 @@ import Testing
         #expect(try bench.control.nextLook() == place)
         bench.control.publish(try keySet("one"), at: place)
         bench.control.endLook(at: place)
-        let connection = try bench.upstream.accept()
-        _ = connection.readHead()
-        connection.send(ok())
+        try bench.serveNext()
         #expect(client.readStatus() == 200)
     }
 

@@ -31,7 +31,7 @@ import Testing
     func names(_ name: String, _ isName: Bool) throws {
         #expect(TenantRules.isName(name) == isName)
         let rules = try #require(TenantRules(pattern: Self.pattern))
-        #expect(rules.tenant(of: rules.issuer(ofTenant: name)) == (isName ? name : nil))
+        #expect(rules.tenant(of: rules.prefix + name + rules.suffix) == (isName ? name : nil))
     }
 
     @Test(

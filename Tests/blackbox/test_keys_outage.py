@@ -7,12 +7,10 @@ import time
 import pytest
 from harness import issuer as answers
 from harness.client import request_bytes
-from harness.gateway import Gateway, free_port, poll
+from harness.gateway import poll
 from harness.issuer import KEYS, MIB, Issuer, chain, redirect, says, slow
-from harness.keyed import Keyed
-from harness.standard import small
+from harness.keyed import shared_keyed
 from harness.tokens import b64, ec_key, rsa_key
-from harness.upstream import Upstream
 
 KEY = ec_key("outage")
 NEXT = ec_key("next")
@@ -77,15 +75,9 @@ WRONG = {
 @pytest.fixture(scope="module")
 def outage(tmp_path_factory):
     """One gateway and one issuer that every row spoils and mends."""
-    issuer, upstream = Issuer(KEY), Upstream()
-    config = small(upstream.endpoint,
-                   issuers={"main": issuer.block(keys={"timeout": "400ms"})},
-                   admin={"address": f"127.0.0.1:{free_port()}"})
-    gateway = Keyed(Gateway(tmp_path_factory.mktemp("outage"), config), upstream)
-    yield gateway.until_keys(), issuer
-    assert gateway.stop() == 0, gateway.output
-    issuer.stop()
-    upstream.close()
+    issuer = Issuer(KEY)
+    with shared_keyed(tmp_path_factory.mktemp("outage"), issuer, timeout="400ms") as gateway:
+        yield gateway, issuer
 
 
 @pytest.fixture

@@ -4,12 +4,10 @@ others live."""
 import base64
 
 import pytest
-from harness.gateway import Gateway, free_port, poll
+from harness.gateway import poll
 from harness.issuer import Issuer
-from harness.keyed import Keyed
-from harness.standard import small
+from harness.keyed import shared_keyed
 from harness.tokens import DROP, SECRET, b64, ec_key, integer, keys, mint, rsa_key, unb64
-from harness.upstream import Upstream
 from test_issuers import BAD_NEIGHBOURS, GOOD, KEY_SETS, K
 
 WEAK = rsa_key("weak", bits=1024)
@@ -19,14 +17,9 @@ KEY = ec_key("good")
 @pytest.fixture(scope="module")
 def running(tmp_path_factory):
     """One gateway; each test publishes its set."""
-    issuer, upstream = Issuer(GOOD), Upstream()
-    config = small(upstream.endpoint, issuers={"main": issuer.block()},
-                   admin={"address": f"127.0.0.1:{free_port()}"})
-    gateway = Keyed(Gateway(tmp_path_factory.mktemp("sets"), config), upstream)
-    yield gateway.until_keys(), issuer
-    assert gateway.stop() == 0, gateway.output
-    issuer.stop()
-    upstream.close()
+    issuer = Issuer(GOOD)
+    with shared_keyed(tmp_path_factory.mktemp("sets"), issuer) as gateway:
+        yield gateway, issuer
 
 
 @pytest.fixture

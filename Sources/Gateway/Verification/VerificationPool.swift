@@ -82,33 +82,20 @@ final class VerificationPool: Sendable {
 /// The pool's threads, to be ended once.
 struct VerificationThreads: ~Copyable {
     let pool: VerificationPool
-    private var threads: [Handle] = []
-
-    /// A thread in an array, joined once.
-    private final class Handle {
-        private var thread: Thread?
-
-        init(_ thread: consuming Thread) {
-            self.thread = consume thread
-        }
-
-        func join() {
-            thread.take()?.join()
-        }
-    }
+    private var threads = ThreadGroup()
 
     fileprivate init(pool: VerificationPool) {
         self.pool = pool
     }
 
     fileprivate mutating func add(_ thread: consuming Thread) {
-        threads.append(Handle(thread))
+        threads.add(thread)
     }
 
     /// Lets each thread end, after what it was given before.
     consuming func stop() {
         pool.stop()
-        for thread in threads { thread.join() }
+        threads.join()
     }
 }
 

@@ -2,14 +2,16 @@
 
 import json
 import subprocess
+from contextlib import contextmanager
 
 import pytest
 
 from .client import Connection, request_bytes
-from .gateway import BINARY, Proxy, free_port, poll, reachable
+from .gateway import BINARY, Gateway, Proxy, free_port, poll, reachable
 from .h2c import concurrently
 from .issuer import Issuer
 from .standard import small
+from .upstream import Upstream
 
 
 class Keyed(Proxy):
@@ -119,6 +121,19 @@ def keyed(launch, upstream):
         return gateway.until_keys(*blocks) if wait else gateway
 
     return start
+
+
+@contextmanager
+def shared_keyed(folder, issuer, **keys):
+    """A gateway for a whole module, with that one issuer; `keys`: members of its `keys`."""
+    upstream = Upstream()
+    config = small(upstream.endpoint, issuers={"main": issuer.block(keys=keys)},
+                   admin={"address": f"127.0.0.1:{free_port()}"})
+    gateway = Keyed(Gateway(folder, config), upstream)
+    yield gateway.until_keys()
+    assert gateway.stop() == 0, gateway.output
+    issuer.stop()
+    upstream.close()
 
 
 def run(*arguments, seconds=30):
