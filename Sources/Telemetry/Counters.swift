@@ -6,6 +6,8 @@ package struct Counters: Sendable {
     /// Refusals and failures by `Reason.rawValue`.
     private var reasons: InlineArray<32, UInt64> = .init(repeating: 0)
 
+    /// Requests that came, and what was no request.
+    package var requests: UInt64 = 0
     /// Requests in audit mode that would have been refused.
     package private(set) var wouldRefuse: UInt64 = 0
     /// Tokens found in the cache of verified ones.

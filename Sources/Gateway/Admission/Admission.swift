@@ -77,6 +77,7 @@ final class Admission {
     func forget(_ pending: PendingVerdict) {
         tokens.endWait(of: pending)
         pending.forget()
+        if let head = pending.takeHead() { worker.requestHeads.giveBack(head) }
     }
 
     /// The end of a request whose client went before there was a verdict.

@@ -1,5 +1,6 @@
 internal import Bytes
 internal import EventLoop
+internal import HTTP
 internal import JWT
 
 /// A request that is judged later: it waits for keys, or for its signature to be checked in another
@@ -29,8 +30,10 @@ final class PendingVerdict {
 
     /// The request's record, as far as it was written.
     let record: RequestRecord
-    /// The request's head, where its connection does not keep it.
-    var head = ByteBuffer()
+    /// The bytes of the request's head, where its connection does not keep them.
+    var bytes = ByteBuffer()
+    /// The head as it was parsed, where there was one to keep; its worker's to be given back.
+    private var head: RequestHead?
     /// Whose keys it waits for, or last waited for.
     private(set) var place: KeyPlace?
     /// How many looks at those keys had ended when this began to wait, and for how many it waited.
@@ -98,10 +101,14 @@ final class PendingVerdict {
         max(1, deadline.milliseconds(since: now))
     }
 
-    /// Who is told when it is settled.
-    func tell(_ waiter: DownstreamStream) {
+    /// Who is told when it is settled, and the head as it was parsed.
+    func tell(_ waiter: DownstreamStream, _ head: RequestHead?) {
         self.waiter = waiter
+        self.head = head
     }
+
+    /// Takes the head out, to judge the same bytes again.
+    func takeHead() -> RequestHead? { head.take() }
 
     /// The time is up. It can be judged again at once.
     func expire() {

@@ -33,9 +33,12 @@ final class TokenReader {
         uses = KeyUses(loop: worker.loop) { [unowned worker] in
             worker.tellControl(.keysUsed($0))
         }
-        signatures = ColdSignatures(loop: worker.loop, verifier: verifier) {
-            [unowned worker] jobs in worker.handOver(jobs)
-        }
+        signatures = ColdSignatures(
+            loop: worker.loop, verifier: verifier,
+            handOver: { [unowned worker] in worker.handOver($0) },
+            countOthers: { [unowned worker] in
+                worker.counters.requests &- worker.counters.tokenCacheMisses
+            })
         self.worker = worker
         for (index, issuer) in configuration.issuers.enumerated() {
             if case .inline(let set) = issuer.keys {
@@ -74,21 +77,20 @@ final class TokenReader {
         _ pending: PendingVerdict?
     ) throws(Failure) -> Finding {
         let now = now
+        let outcome = pending?.takeOutcome()
+        // A key that went meanwhile takes its tokens along.
+        if case .verified(let verified)? = outcome,
+            verifier.stillTrusts(verified, now: now.wallSeconds)
+        {
+            return .credential(admit(verified, token, now))
+        }
         if let known = cache.find(token, at: now, trustedBy: verifier) {
             worker.counters.tokenCacheHits += 1
             return .credential(.verified(known))
         }
-        guard let pending else {
-            worker.counters.tokenCacheMisses += 1
-            return try examine(token, route, client, record, nil, now)
-        }
-        switch pending.takeOutcome() {
-        case .lookAgain: break
-        case .verified(let verified):
-            // A key that went meanwhile takes its tokens along.
-            if verifier.stillTrusts(verified, now: now.wallSeconds) {
-                return .credential(admit(verified, token, now))
-            }
+        switch outcome {
+        case nil: worker.counters.tokenCacheMisses += 1
+        case .lookAgain, .verified: break
         case .refused(let error): return .credential(.refused(error))
         case .overloaded: throw .overloaded
         }

@@ -208,7 +208,11 @@ final class HTTP1Downstream: ClientConnection {
         if closesWhenFlushed { return bytes.count }
         // A client that does not read its responses gets no further ones made.
         if transport.isCongested, pending == nil { return 0 }
-        let head = worker.requestHead
+        if let head = pending?.takeHead() {
+            // What it describes was held, unchanged, since it was parsed.
+            return begin(head, bytes)
+        }
+        let head = worker.requestHeads.current
         let skipped = skipEmptyLine(bytes)
         if skipped > 0 { return skipped }
         if mayBeEmptyLine(bytes) { return 0 }
@@ -225,8 +229,7 @@ final class HTTP1Downstream: ClientConnection {
             return bytes.count
         }
         leadingLines = 0
-        begin(head, bytes)
-        return state == .awaitingVerdict ? 0 : head.length
+        return begin(head, bytes)
     }
 
     private func skipEmptyLine(_ bytes: Span<UInt8>) -> Int {
@@ -241,7 +244,9 @@ final class HTTP1Downstream: ClientConnection {
             && (bytes.count == 1 || bytes[1] == UInt8(ascii: "\n"))
     }
 
-    private func begin(_ head: RequestHead, _ bytes: Span<UInt8>) {
+    /// Judges a request whose head begins the bytes. Returns how many of these it used.
+    private func begin(_ head: RequestHead, _ bytes: Span<UInt8>) -> Int {
+        let length = head.length
         awaitsContinue = head.fields.expectsContinue
         clientVersion = head.minorVersion
         keepsAlive = head.wantsKeepAlive && !worker.isDraining
@@ -255,7 +260,8 @@ final class HTTP1Downstream: ClientConnection {
         case .refused(let answer):
             refuse(answer, framing: framing)
         case .waiting(let pending):
-            wait(for: pending)
+            wait(for: pending, head)
+            return 0
         case .admitted(let request):
             maxBody = request.route.maxBody
             transport.setDeadline(nil)
@@ -266,13 +272,15 @@ final class HTTP1Downstream: ClientConnection {
             // While it waits for a connection, its own deadline stands.
             if state == .receivingBody, !exchange.isWaiting { bodyProgressed() }
         }
+        if resumed != nil { worker.requestHeads.giveBack(head) }
+        return length
     }
 
     /// The head and what follows stay in `input`: nothing of them is consumed.
-    private func wait(for pending: PendingVerdict) {
+    private func wait(for pending: PendingVerdict, _ head: RequestHead) {
         self.pending = pending
         state = .awaitingVerdict
-        pending.tell(.http1(self))
+        pending.tell(.http1(self), worker.requestHeads.keep(head))
         transport.setDeadline(inMilliseconds: pending.millisecondsLeft(at: worker.loop.now))
     }
 

@@ -50,7 +50,7 @@ final class HTTP2DownstreamStream: EventHandler {
     }
 
     private func parse(_ bytes: Span<UInt8>, _ lines: Span<FieldLine>) -> RequestHead? {
-        let head = worker.requestHead
+        let head = worker.requestHeads.current
         do throws(MessageError) {
             guard try head.parse(bytes, lines: lines) else { throw .startLine }
             return head
@@ -70,9 +70,10 @@ final class HTTP2DownstreamStream: EventHandler {
         case .refused(let answer):
             send(answer)
             worker.finish(answer.record, upstream: nil)
-        case .waiting(let pending): wait(for: pending, bytes)
+        case .waiting(let pending): return wait(for: pending, head, bytes)
         case .admitted(let request): start(request)
         }
+        if pending != nil { worker.requestHeads.giveBack(head) }
     }
 
     private func start(_ request: consuming UpstreamRequest) {
@@ -92,10 +93,12 @@ final class HTTP2DownstreamStream: EventHandler {
 
     // MARK: While the verdict waits
 
-    private func wait(for pending: PendingVerdict, _ bytes: Span<UInt8>) {
+    private func wait(
+        for pending: PendingVerdict, _ head: RequestHead, _ bytes: Span<UInt8>
+    ) {
         self.pending = pending
-        pending.head.append(bytes)
-        pending.tell(.http2(self))
+        pending.bytes.append(bytes)
+        pending.tell(.http2(self), worker.requestHeads.keep(head))
         setDeadline(inMilliseconds: pending.millisecondsLeft(at: worker.loop.now))
     }
 
@@ -109,9 +112,9 @@ final class HTTP2DownstreamStream: EventHandler {
         self.pending = nil
         setDeadline(inMilliseconds: nil)
         var bytes = ByteBuffer()
-        swap(&bytes, &pending.head)
+        swap(&bytes, &pending.bytes)
         bytes.withBytes { bytes in
-            guard let head = parse(bytes, Span()) else { return }
+            guard let head = pending.takeHead() ?? parse(bytes, Span()) else { return }
             judge(head, bytes, resuming: pending)
         }
     }

@@ -44,7 +44,7 @@ final class Worker {
 
     let loop: EventLoop
     let settings: WorkerSettings
-    let requestHead: RequestHead
+    let requestHeads: RequestHeads
     /// What the worker's HTTP/2 sessions are made of.
     let http2Memory = HTTP2Memory()
     let responseHead: ResponseHead
@@ -86,7 +86,7 @@ final class Worker {
         handshakes = HandshakeTurns(loop: loop)
         listenerSettings = context.configuration.listeners.map(ListenerSettings.init)
         isLogging = context.accessLog != nil
-        requestHead = RequestHead(maxFields: settings.limits.requestFields)
+        requestHeads = RequestHeads(maxFields: settings.limits.requestFields)
         responseHead = ResponseHead(
             maxFields: max(HTTP1Upstream.maxFields, settings.limits.requestFields))
         for listener in context.configuration.listeners {
@@ -148,6 +148,7 @@ final class Worker {
     }
 
     func takeRecord() -> RequestRecord {
+        counters.requests &+= 1
         guard let record = spareRecord.take() else {
             let record = RequestRecord()
             record.reset(at: loop.now)

@@ -6,15 +6,21 @@ internal import OpenSSL
 /// others when their turn comes, here or by the pool.
 ///
 /// A check costs as much as two to five forwarded requests, so a worker gives at most 200 µs of a
-/// turn to them. What does not fit waits in a queue that is fair to senders. Each turn takes from
-/// it what the time allows; what would wait for longer than a few milliseconds goes to the pool, as
-/// far as that keeps up. Requests whose tokens are known, or that need none, pass by all of this.
+/// turn to them, and 50 while others come whom that would hold up. What does not fit waits in a
+/// queue that is fair to senders. Each turn takes from it what the time allows; what would wait for
+/// longer than a few milliseconds goes to the pool, as far as that keeps up. Requests whose tokens
+/// are known, or that need none, pass by all of this.
 final class ColdSignatures: EventHandler {
-    /// Time of one turn of the loop.
+    /// Time of one turn of the loop: checks in a row cost less than checks between other work.
     private static let nanosecondsPerTurn: Int64 = 200_000
+    /// The same while other requests come, each of which may wait for it twice, on its way there
+    /// and back.
+    private static let nanosecondsBesideOthers: Int64 = 50_000
+    /// How long others are counted with after the last one came.
+    private static let othersMilliseconds: Int64 = 100
     /// Work beyond this goes to the pool. Less is done before the pool has woken up, and for less
     /// than the handing over costs.
-    private static let nanosecondsKept: Int64 = 5_000_000
+    private static let nanosecondsKept: Int64 = 10_000_000
     /// Most requests that wait: about 4 KiB each.
     private static let maxWaiting = 1024
     /// Most of one sender: as many connections as a busy client keeps open.
@@ -32,6 +38,7 @@ final class ColdSignatures: EventHandler {
     private let loop: EventLoop
     private let verifier: TokenVerifier
     private let handOver: ([VerificationJob]) -> Void
+    private let countOthers: () -> UInt64
     private var registration = Registration.none
     private var queue = FairQueue<Waiting>(
         maxCount: ColdSignatures.maxWaiting, maxPerSender: ColdSignatures.maxPerSender)
@@ -40,16 +47,23 @@ final class ColdSignatures: EventHandler {
     private var lastTicket: UInt64 = 0
     private var turn = Instant(nanoseconds: 0)
     private var spent: Int64 = 0
+    /// What a turn may spend.
+    private var budget = ColdSignatures.nanosecondsPerTurn
+    private var others: UInt64 = 0
+    private var othersUntil = Instant(nanoseconds: 0)
     /// What a check took lately, on average.
     private var usualCost: Int64 = 50_000
 
-    /// `handOver`: gives signatures to the pool, whose results come to `take`.
+    /// `handOver`: gives signatures to the pool, whose results come to `take`. `countOthers`: how
+    /// many requests have come so far that brought no token to check.
     init(
-        loop: EventLoop, verifier: TokenVerifier, handOver: @escaping ([VerificationJob]) -> Void
+        loop: EventLoop, verifier: TokenVerifier, handOver: @escaping ([VerificationJob]) -> Void,
+        countOthers: @escaping () -> UInt64
     ) {
         self.loop = loop
         self.verifier = verifier
         self.handOver = handOver
+        self.countOthers = countOthers
         registration = loop.addTimer(handler: self)
     }
 
@@ -61,7 +75,7 @@ final class ColdSignatures: EventHandler {
     func mayCheckNow(_ token: ExaminedToken) -> Bool {
         if token.algorithm.family == .hmac { return true }
         beginTurn()
-        return queue.isEmpty && spent < ColdSignatures.nanosecondsPerTurn
+        return queue.isEmpty && spent < budget
     }
 
     /// Checks a signature here and now.
@@ -105,7 +119,7 @@ final class ColdSignatures: EventHandler {
 
     func resume() {
         beginTurn()
-        while spent < ColdSignatures.nanosecondsPerTurn, let next = takeNext() { settle(next) }
+        while spent < budget, let next = takeNext() { settle(next) }
         handOverExcess()
         if !queue.isEmpty { loop.resumeLater(registration) }
     }
@@ -145,5 +159,13 @@ final class ColdSignatures: EventHandler {
         guard turn != loop.now else { return }
         turn = loop.now
         spent = 0
+        let others = countOthers()
+        if others != self.others {
+            self.others = others
+            othersUntil = turn.advanced(byMilliseconds: ColdSignatures.othersMilliseconds)
+        }
+        budget =
+            turn < othersUntil
+            ? ColdSignatures.nanosecondsBesideOthers : ColdSignatures.nanosecondsPerTurn
     }
 }

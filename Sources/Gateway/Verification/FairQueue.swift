@@ -28,12 +28,21 @@ enum SenderKey: Hashable, Sendable {
 /// `maxPerSender`: one that takes all it can get leaves half of the places to the others, two leave
 /// a third, and so on.
 struct FairQueue<Element> {
+    /// What one sender has waiting.
+    private struct Line {
+        var sender: SenderKey
+        var elements = FIFO<Element>()
+    }
+
     private let maxCount: Int
     private let maxPerSender: Int
-    /// What each sender has waiting; none of these is empty.
-    private var lines: [SenderKey: FIFO<Element>] = [:]
-    /// The senders with something waiting, the next one first.
-    private var senders = FIFO<SenderKey>()
+    private var lines: [Line] = []
+    /// Lines that nobody has now.
+    private var freeLines: [Int] = []
+    /// The line of each sender with something waiting.
+    private var places: [SenderKey: Int] = [:]
+    /// The lines with something in them, the next one first.
+    private var turns = FIFO<Int>()
     /// How many elements wait.
     private(set) var count = 0
 
@@ -44,31 +53,39 @@ struct FairQueue<Element> {
 
     var isEmpty: Bool { count == 0 }
 
-    /// Whether the sender may bring another one.
-    func hasRoom(for sender: SenderKey) -> Bool {
-        let own = lines[sender]?.count ?? 0
-        return own < maxPerSender && own < maxCount - count
-    }
-
-    /// Takes an element in, where there is room for it.
+    /// Takes an element in, where the sender may bring another one.
     mutating func append(_ element: Element, from sender: SenderKey) -> Bool {
-        guard hasRoom(for: sender) else { return false }
-        if lines[sender] == nil { senders.append(sender) }
-        lines[sender, default: FIFO()].append(element)
+        let place = places[sender]
+        let own = place.map { lines[$0].elements.count } ?? 0
+        guard own < maxPerSender, own < maxCount - count else { return false }
+        lines[place ?? openLine(for: sender)].elements.append(element)
         count += 1
         return true
     }
 
+    private mutating func openLine(for sender: SenderKey) -> Int {
+        let place = freeLines.popLast() ?? lines.count
+        if place == lines.count {
+            lines.append(Line(sender: sender))
+        } else {
+            lines[place].sender = sender
+        }
+        places[sender] = place
+        turns.append(place)
+        return place
+    }
+
     /// Takes out the element whose turn it is.
     mutating func popFirst() -> Element? {
-        guard let sender = senders.popFirst(), let element = lines[sender]?.popFirst() else {
+        guard let place = turns.popFirst(), let element = lines[place].elements.popFirst() else {
             return nil
         }
         count -= 1
-        if lines[sender]?.count == 0 {
-            lines[sender] = nil
+        if lines[place].elements.count == 0 {
+            places[lines[place].sender] = nil
+            freeLines.append(place)
         } else {
-            senders.append(sender)
+            turns.append(place)
         }
         return element
     }
