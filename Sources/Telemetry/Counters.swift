@@ -58,6 +58,7 @@ package struct Counters: Sendable {
     package mutating func add(_ other: Counters) {
         for index in statusClasses.indices { statusClasses[index] &+= other.statusClasses[index] }
         for index in reasons.indices { reasons[index] &+= other.reasons[index] }
+        requests &+= other.requests
         wouldRefuse &+= other.wouldRefuse
         tokenCacheHits &+= other.tokenCacheHits
         tokenCacheMisses &+= other.tokenCacheMisses

@@ -66,6 +66,30 @@ import Testing
         #expect(queue.count <= places)
     }
 
+    @Test(
+        "What a sender's elements weigh is bounded by the weight that is left",
+        arguments: [
+            // The weight that the queue carries, what each sender's elements weigh, how many of
+            // 1,000 are taken.
+            (2048, [14, 14, 1], [73, 37, 254]),
+            (2048, [1, 14, 1], [256, 64, 256]),
+            (100, [60, 10, 100, 0], [1, 2, 0, 256]),
+            (0, [0, 1], [256, 0]),
+        ])
+    func weights(_ bound: Int, _ weights: [Int], _ taken: [Int]) {
+        var queue = FairQueue<Int>(maxCount: 1024, maxPerSender: 256, maxWeight: bound)
+        for (number, (weight, expected)) in zip(weights, taken).enumerated() {
+            let own = (0..<1000).count {
+                queue.append($0, weighing: weight, from: sender(UInt32(number)))
+            }
+            #expect(own == expected)
+        }
+        while queue.popFirst() != nil {}
+        // What has gone weighs nothing any more.
+        let isTaken = queue.append(0, weighing: bound / 2, from: sender(9))
+        #expect(isTaken)
+    }
+
     @Test("A place that is free again is any sender's")
     func freedPlace() {
         var queue = FairQueue<String>(maxCount: 4, maxPerSender: 4)

@@ -102,31 +102,35 @@ final class Admission {
         _ head: RequestHead, _ bytes: Span<UInt8>, framing: BodyFraming, client: Client,
         resuming pending: PendingVerdict? = nil
     ) -> Verdict {
-        let record = pending?.record ?? worker.takeRecord()
-        record.format = AnswerFormat(head.fields, bytes)
-        record.isHead = head.isHead(bytes)
-        if pending == nil { ids.take(head.fields, bytes, into: &record.id) }
+        let record = pending?.record ?? takeRecord(head, bytes)
         var route: RoutePlan?
         do throws(Failure) {
-            try checkFields(head.fields, bytes, isTrusted: client.isTrusted)
-            let path = try canonicalPath(head, bytes)
-            let index = try matchRoute(head, bytes, path)
-            let plan = plans[index]
+            let target: Target
+            if let kept = pending?.target {
+                target = kept
+            } else {
+                target = try find(head, bytes, client)
+            }
+            let plan = plans[target.route]
             route = plan
-            beginLine(record, head, bytes, path: path.0, route: plan.name, client)
+            if pending == nil {
+                beginLine(record, head, bytes, path: target.path, route: plan.name, client)
+            }
             let permit: Permit
-            switch try decide(index, head.fields, bytes, client, record, pending) {
+            switch try decide(target.route, head.fields, bytes, client, record, pending) {
             case .permitted(let given): permit = given
-            case .waiting(let pending): return .waiting(pending)
+            case .waiting(let pending):
+                pending.target = target.path == .received ? target : nil
+                return .waiting(pending)
             }
             if let length = head.fields.contentLength, length > plan.maxBody {
                 throw .bodyTooLarge
             }
             let facts = UpstreamRequest.Facts(
                 route: plan, client: client, record: record, framing: framing)
-            return .admitted(write(permit, head, bytes, path, facts))
+            return .admitted(write(permit, head, bytes, target.path, facts))
         } catch {
-            if route == nil {
+            if route == nil, pending == nil {
                 beginLine(record, head, bytes, path: .received, route: [], client)
             }
             return .refused(answer(error, record, scope: route?.scope))
@@ -161,9 +165,31 @@ final class Admission {
     // MARK: The steps
 
     /// Where the canonical path stands.
-    private enum Path {
+    enum Path {
         case received
         case rewritten
+    }
+
+    /// What a head by itself says: where it is to go.
+    struct Target {
+        let route: Int
+        let path: Path
+    }
+
+    private func takeRecord(_ head: RequestHead, _ bytes: Span<UInt8>) -> RequestRecord {
+        let record = worker.takeRecord()
+        record.format = AnswerFormat(head.fields, bytes)
+        record.isHead = head.isHead(bytes)
+        ids.take(head.fields, bytes, into: &record.id)
+        return record
+    }
+
+    private func find(
+        _ head: RequestHead, _ bytes: Span<UInt8>, _ client: Client
+    ) throws(Failure) -> Target {
+        try checkFields(head.fields, bytes, isTrusted: client.isTrusted)
+        let path = try canonicalPath(head, bytes)
+        return Target(route: try matchRoute(head, bytes, path), path: path.0)
     }
 
     /// Drops every field that clients may not send, and refuses those that only look like one that
@@ -274,9 +300,9 @@ final class Admission {
 
     private func write(
         _ permit: consuming Permit, _ head: RequestHead, _ bytes: Span<UInt8>,
-        _ path: (Path, PathQuirks), _ facts: UpstreamRequest.Facts
+        _ path: Path, _ facts: UpstreamRequest.Facts
     ) -> UpstreamRequest {
-        switch path.0 {
+        switch path {
         case .received:
             return UpstreamRequest(
                 permit, head, bytes, path: bytes.extracting(head.path), facts)
@@ -318,10 +344,8 @@ final class Admission {
         _ path: Span<UInt8>, _ route: [UInt8], _ client: Client
     ) {
         let clientText = client.text
-        // A request that has waited began before this turn.
-        let waited = worker.loop.now.milliseconds(since: record.startedAt)
         record.line.begin(
-            atUnixMilliseconds: worker.unixMilliseconds &- waited, clock: &clock, requestID: id,
+            atUnixMilliseconds: worker.unixMilliseconds, clock: &clock, requestID: id,
             client: clientText.span, method: bytes.extracting(head.method),
             host: bytes.extracting(head.authority), path: path, route: route.span)
     }

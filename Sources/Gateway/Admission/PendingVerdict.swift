@@ -10,9 +10,10 @@ internal import JWT
 ///                              ▲                        │
 ///                              └────────────────────────┘ (a key first, then the signature)
 ///
-/// Nothing of the first look is kept but the record: the same bytes are judged again from their
-/// beginning, so that no decision rests on half-known facts. Whoever settles it holds it by
-/// reference; once its client has gone, settling it does nothing.
+/// What the head's bytes say by themselves is kept, with the head as it was parsed; what depends on
+/// anything else, the token and its keys, is judged anew, so that no decision rests on half-known
+/// facts. Whoever settles it holds it by reference; once its client has gone, settling it does
+/// nothing.
 final class PendingVerdict {
     /// What the wait has brought.
     enum Outcome {
@@ -34,6 +35,8 @@ final class PendingVerdict {
     var bytes = ByteBuffer()
     /// The head as it was parsed, where there was one to keep; its worker's to be given back.
     private var head: RequestHead?
+    /// Where the head leads, as far as it is kept.
+    var target: Admission.Target?
     /// Whose keys it waits for, or last waited for.
     private(set) var place: KeyPlace?
     /// How many looks at those keys had ended when this began to wait, and for how many it waited.
@@ -105,6 +108,7 @@ final class PendingVerdict {
     func tell(_ waiter: DownstreamStream, _ head: RequestHead?) {
         self.waiter = waiter
         self.head = head
+        if head == nil { target = nil }
     }
 
     /// Takes the head out, to judge the same bytes again.

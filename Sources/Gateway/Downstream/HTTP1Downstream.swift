@@ -11,8 +11,7 @@ internal import HTTP
 ///      │   ▼                            lingering ──▶ closed
 ///     awaitingVerdict
 ///
-/// A head that cannot be judged yet is kept with what follows it, and judged again from its first
-/// byte.
+/// A head that cannot be judged yet is kept with what follows it, and judged again.
 /// Bytes that come too early (a pipelined request, a tunnel's before the 101) are kept and reading
 /// stops until their turn. Whatever this connection is asked to do while another one is being
 /// handled it does in a turn of its own.

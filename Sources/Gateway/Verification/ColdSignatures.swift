@@ -41,8 +41,8 @@ final class ColdSignatures: EventHandler {
     private let countOthers: () -> UInt64
     private var registration = Registration.none
     private var queue = FairQueue<Waiting>(
-        maxCount: ColdSignatures.maxWaiting, maxPerSender: ColdSignatures.maxPerSender)
-    private var waitingBytes = 0
+        maxCount: ColdSignatures.maxWaiting, maxPerSender: ColdSignatures.maxPerSender,
+        maxWeight: ColdSignatures.maxWaitingBytes)
     private var handedOver: [UInt64: PendingVerdict] = [:]
     private var lastTicket: UInt64 = 0
     private var turn = Instant(nanoseconds: 0)
@@ -92,10 +92,10 @@ final class ColdSignatures: EventHandler {
 
     /// Lets a request wait for its signature. Says no where there is no room for this sender's.
     func add(_ token: ExaminedToken, _ request: PendingVerdict, from sender: SenderKey) -> Bool {
-        guard waitingBytes + token.signedCount <= ColdSignatures.maxWaitingBytes,
-            queue.append(Waiting(token: token, request: request), from: sender)
-        else { return false }
-        waitingBytes += token.signedCount
+        let waiting = Waiting(token: token, request: request)
+        guard queue.append(waiting, weighing: token.signedCount, from: sender) else {
+            return false
+        }
         request.awaitSignature()
         loop.resumeLater(registration)
         return true
@@ -149,7 +149,6 @@ final class ColdSignatures: EventHandler {
     /// The next one whose client is still there.
     private func takeNext() -> Waiting? {
         while let next = queue.popFirst() {
-            waitingBytes -= next.token.signedCount
             if next.request.isAwaited { return next }
         }
         return nil

@@ -26,16 +26,25 @@ enum SenderKey: Hashable, Sendable {
 ///
 /// A sender may have as many elements waiting as there are places left, and never more than
 /// `maxPerSender`: one that takes all it can get leaves half of the places to the others, two leave
-/// a third, and so on.
+/// a third, and so on. The same holds for what the elements weigh, so that few heavy ones do not
+/// keep out the light ones of others.
 struct FairQueue<Element> {
     /// What one sender has waiting.
     private struct Line {
         var sender: SenderKey
-        var elements = FIFO<Element>()
+        var elements = FIFO<(element: Element, weight: Int)>()
+        var weight = 0
+
+        mutating func popFirst() -> (element: Element, weight: Int)? {
+            guard let first = elements.popFirst() else { return nil }
+            weight -= first.weight
+            return first
+        }
     }
 
     private let maxCount: Int
     private let maxPerSender: Int
+    private let maxWeight: Int
     private var lines: [Line] = []
     /// Lines that nobody has now.
     private var freeLines: [Int] = []
@@ -45,21 +54,32 @@ struct FairQueue<Element> {
     private var turns = FIFO<Int>()
     /// How many elements wait.
     private(set) var count = 0
+    /// What they weigh.
+    private var weight = 0
 
-    init(maxCount: Int, maxPerSender: Int) {
+    init(maxCount: Int, maxPerSender: Int, maxWeight: Int = .max) {
         self.maxCount = maxCount
         self.maxPerSender = maxPerSender
+        self.maxWeight = maxWeight
     }
 
     var isEmpty: Bool { count == 0 }
 
     /// Takes an element in, where the sender may bring another one.
-    mutating func append(_ element: Element, from sender: SenderKey) -> Bool {
-        let place = places[sender]
-        let own = place.map { lines[$0].elements.count } ?? 0
-        guard own < maxPerSender, own < maxCount - count else { return false }
-        lines[place ?? openLine(for: sender)].elements.append(element)
+    mutating func append(
+        _ element: Element, weighing weight: Int = 0, from sender: SenderKey
+    ) -> Bool {
+        let known = places[sender]
+        let own = known.map { lines[$0].elements.count } ?? 0
+        let ownWeight = known.map { lines[$0].weight } ?? 0
+        guard own < maxPerSender, own < maxCount - count,
+            ownWeight + weight <= maxWeight - self.weight
+        else { return false }
+        let place = known ?? openLine(for: sender)
+        lines[place].elements.append((element, weight))
+        lines[place].weight += weight
         count += 1
+        self.weight += weight
         return true
     }
 
@@ -77,10 +97,11 @@ struct FairQueue<Element> {
 
     /// Takes out the element whose turn it is.
     mutating func popFirst() -> Element? {
-        guard let place = turns.popFirst(), let element = lines[place].elements.popFirst() else {
+        guard let place = turns.popFirst(), let (element, weight) = lines[place].popFirst() else {
             return nil
         }
         count -= 1
+        self.weight -= weight
         if lines[place].elements.count == 0 {
             places[lines[place].sender] = nil
             freeLines.append(place)
