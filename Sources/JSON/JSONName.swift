@@ -12,23 +12,27 @@ package struct JSONName: Sendable {
         key = Key(text.utf8Span.span)
     }
 
-    /// A name in one word. Names of up to seven bytes are in it whole, so that two that agree are
-    /// the same; of longer ones it is a hash, and the bytes decide.
+    /// What is compared before a name's bytes: its length and three of its bytes. Names of up to
+    /// three bytes are in it whole, as those of all registered claims are (RFC 7519, section 4.1).
     struct Key: Sendable, Equatable {
-        private let word: UInt64
-        private static let longName: UInt64 = 1 &<< 63
+        let word: UInt32
 
-        init(_ name: Span<UInt8>) {
-            guard name.count <= 7 else {
-                word = name.hash(seed: 0) | Key.longName
-                return
-            }
-            var word = UInt64(truncatingIfNeeded: name.count) &<< 56
-            for i in 0..<name.count { word |= UInt64(name[i]) &<< UInt64(i &* 8) }
+        init(word: UInt32) {
             self.word = word
         }
 
-        /// Whether the name can be read from it.
-        var isWhole: Bool { word & Key.longName == 0 }
+        init(_ name: Span<UInt8>) {
+            let count = name.count
+            guard count > 0 else {
+                word = 0
+                return
+            }
+            word =
+                UInt32(truncatingIfNeeded: min(count, 255)) &<< 24 | UInt32(name[0]) &<< 16
+                | UInt32(name[count &>> 1]) &<< 8 | UInt32(name[count &- 1])
+        }
+
+        /// Whether no other name has this key.
+        var isWhole: Bool { word < 4 &<< 24 }
     }
 }

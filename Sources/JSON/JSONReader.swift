@@ -1,18 +1,41 @@
 import Bytes
 
-extension JSONValue {
-    /// Reads a whole text, strictly as RFC 8259 has it and I-JSON (RFC 7493) narrows it: UTF-8
-    /// without a byte order mark, no name twice, no lone surrogates, nothing after the value.
-    ///
-    /// - Parameters:
-    ///   - maxDepth: how many containers may stand in one another; at most 256, since the reader
-    ///     recurses.
-    ///   - maxBytes: how long the text may be.
-    package init(
-        parsing text: Span<UInt8>, maxDepth: Int = 32, maxBytes: Int = 1 << 20
-    ) throws(JSONError) {
-        precondition(maxDepth >= 0 && maxDepth <= 256, "deeper than the stack is meant for")
-        guard text.count <= maxBytes else { throw JSONError(.tooLarge, at: maxBytes) }
+/// Reads a text into the records of a document: one value after the other, without recursion. The
+/// text is passed along because spans are not stored.
+struct JSONReader {
+    private(set) var records: [JSONRecord] = []
+    /// The strings that were written with escapes, without them; they will stand behind the text.
+    private(set) var unescaped: [UInt8] = []
+    private var position = 0
+    /// The record of the innermost container that is open; -1 outside of all. While one is open,
+    /// its `link` is the one around it, and its `start` tells of its names: see `isNew`.
+    private var open = -1
+    /// How many more containers may be opened.
+    private var depthLeft: Int
+    /// The names of objects that have many, by the object's record.
+    private var manyNames: [Int: Set<[UInt8]>] = [:]
+
+    /// Beyond so many names a set keeps an object of thousands from costing their square.
+    private static let fewNames = 32
+
+    init(maxDepth: Int) {
+        depthLeft = maxDepth
+    }
+
+    mutating func read(_ text: Span<UInt8>) throws(JSONError) {
+        try checkEncoding(text)
+        // A name and its value have about 30 bytes together in a token.
+        records.reserveCapacity(text.count &>> 4 &+ 1)
+        skipWhiteSpace(text)
+        while true {
+            if try readValue(text) { continue }
+            if try !standsAtNextValue(text) { break }
+        }
+        guard position == text.count else { throw JSONError(.trailingBytes, at: position) }
+    }
+
+    private func checkEncoding(_ text: Span<UInt8>) throws(JSONError) {
+        if text.isASCII { return }
         if text.count >= 3, text[0] == 0xef, text[1] == 0xbb, text[2] == 0xbf {
             throw JSONError(.byteOrderMark, at: 0)
         }
@@ -21,136 +44,184 @@ extension JSONValue {
         } catch {
             throw JSONError(.invalidUTF8, at: error.byteOffsets.lowerBound)
         }
-        var reader = JSONReader(maxDepth: maxDepth)
-        reader.skipWhiteSpace(text)
-        self = try reader.readValue(text)
-        reader.skipWhiteSpace(text)
-        guard reader.position == text.count else {
-            throw JSONError(.trailingBytes, at: reader.position)
-        }
-    }
-}
-
-/// The reader's place in a text, which is passed along because spans are not stored.
-private struct JSONReader {
-    var position = 0
-    /// How many more containers may be opened inside the present one.
-    var depthLeft: Int
-    private let maxDepth: Int
-
-    init(maxDepth: Int) {
-        self.maxDepth = maxDepth
-        depthLeft = maxDepth
     }
 
-    private var isOutermost: Bool { depthLeft &+ 1 == maxDepth }
-
-    mutating func readValue(_ text: Span<UInt8>) throws(JSONError) -> JSONValue {
+    /// Reads a value, or of a container the bracket that opens it. Returns whether the reader
+    /// stands at the first value in it.
+    private mutating func readValue(_ text: Span<UInt8>) throws(JSONError) -> Bool {
         let start = position
         switch try byte(of: text) {
-        case UInt8(ascii: "{"):
-            return JSONValue(.object(try readObject(text)), at: start)
-        case UInt8(ascii: "["):
-            return JSONValue(.array(try readArray(text)), at: start)
         case UInt8(ascii: "\""):
-            return JSONValue(.string(try readString(text)), at: start)
+            let (first, count) = try readString(text)
+            append(.string, first, count, at: start)
         case UInt8(ascii: "-"), UInt8(ascii: "0")...UInt8(ascii: "9"):
-            return JSONValue(.number(try readNumber(text)), at: start)
-        case UInt8(ascii: "t"):
-            return JSONValue(try read("true", as: .bool(true), text), at: start)
-        case UInt8(ascii: "f"):
-            return JSONValue(try read("false", as: .bool(false), text), at: start)
-        case UInt8(ascii: "n"):
-            return JSONValue(try read("null", as: .null, text), at: start)
-        default:
-            throw JSONError(.unexpectedByte, at: start)
+            try readNumber(text)
+            append(.number, start, position &- start, at: start)
+        case UInt8(ascii: "{"):
+            try openContainer(.object)
+            skipWhiteSpace(text)
+            if try byte(of: text) == UInt8(ascii: "}") {
+                closeContainer()
+                return false
+            }
+            try readName(text)
+            return true
+        case UInt8(ascii: "["):
+            try openContainer(.array)
+            skipWhiteSpace(text)
+            if try byte(of: text) == UInt8(ascii: "]") {
+                closeContainer()
+                return false
+            }
+            records[open].count &+= 1
+            return true
+        case UInt8(ascii: "t"): try read("true", as: .bool, text)
+        case UInt8(ascii: "f"): try read("false", as: .bool, text)
+        case UInt8(ascii: "n"): try read("null", as: .null, text)
+        default: throw JSONError(.unexpectedByte, at: start)
         }
+        return false
+    }
+
+    /// After a value: closes the containers that end, and goes to the next value; false where the
+    /// outermost value is over.
+    private mutating func standsAtNextValue(_ text: Span<UInt8>) throws(JSONError) -> Bool {
+        skipWhiteSpace(text)
+        while open >= 0 {
+            let byte = try byte(of: text)
+            let isObject = records[open].kind == .object
+            if byte == UInt8(ascii: ",") {
+                position &+= 1
+                skipWhiteSpace(text)
+                if isObject { try readName(text) } else { records[open].count &+= 1 }
+                return true
+            }
+            guard byte == (isObject ? UInt8(ascii: "}") : UInt8(ascii: "]")) else {
+                throw JSONError(.unexpectedByte, at: position)
+            }
+            closeContainer()
+            skipWhiteSpace(text)
+        }
+        return false
     }
 
     // MARK: Containers
 
-    private mutating func readObject(_ text: Span<UInt8>) throws(JSONError) -> JSONObject {
-        try open()
-        var members: [JSONObject.Member] = []
-        var names = MemberNames()
-        if try closes(UInt8(ascii: "}"), text) { return JSONObject() }
-        // A claims set has about as many; what stands inside of it seldom does.
-        if isOutermost { members.reserveCapacity(8) }
-        while true {
-            let nameOffset = position
-            guard try byte(of: text) == UInt8(ascii: "\"") else {
-                throw JSONError(.unexpectedByte, at: position)
-            }
-            let (name, key, end) = try JSONText.readName(text, from: position)
-            position = end
-            guard names.insert(name, key, after: members) else {
-                throw JSONError(.duplicateName, at: nameOffset)
-            }
-            skipWhiteSpace(text)
-            guard try byte(of: text) == UInt8(ascii: ":") else {
-                throw JSONError(.unexpectedByte, at: position)
-            }
-            position &+= 1
-            skipWhiteSpace(text)
-            members.append(
-                .init(name: name, key: key, nameOffset: nameOffset, value: try readValue(text)))
-            if try ends(with: UInt8(ascii: "}"), text) { return JSONObject(members: members) }
-        }
-    }
-
-    private mutating func readArray(_ text: Span<UInt8>) throws(JSONError) -> [JSONValue] {
-        try open()
-        var elements: [JSONValue] = []
-        if try closes(UInt8(ascii: "]"), text) { return elements }
-        while true {
-            elements.append(try readValue(text))
-            if try ends(with: UInt8(ascii: "]"), text) { return elements }
-        }
-    }
-
     /// Steps into a container, at its bracket.
-    private mutating func open() throws(JSONError) {
+    private mutating func openContainer(_ kind: JSONKind) throws(JSONError) {
         guard depthLeft > 0 else { throw JSONError(.tooDeep, at: position) }
         depthLeft &-= 1
+        records.append(
+            JSONRecord(
+                kind: kind, start: 0, count: 0, link: UInt32(truncatingIfNeeded: open),
+                offset: UInt32(truncatingIfNeeded: position)))
+        open = records.count &- 1
         position &+= 1
     }
 
-    /// Whether an opened container closes at once; else stands at its first element.
-    private mutating func closes(_ bracket: UInt8, _ text: Span<UInt8>) throws(JSONError) -> Bool {
-        skipWhiteSpace(text)
-        guard try byte(of: text) == bracket else { return false }
-        position &+= 1
+    /// Steps out of the innermost container, at its bracket.
+    private mutating func closeContainer() {
+        if records[open].count > JSONReader.fewNames { manyNames[open] = nil }
+        let around = Int32(bitPattern: records[open].link)
+        records[open].link = UInt32(truncatingIfNeeded: records.count)
+        open = Int(around)
         depthLeft &+= 1
-        return true
+        position &+= 1
     }
 
-    /// After an element: whether the container ends; else stands at the next element.
-    private mutating func ends(
-        with bracket: UInt8, _ text: Span<UInt8>
-    ) throws(JSONError) -> Bool {
-        if try closes(bracket, text) { return true }
-        guard text[position] == UInt8(ascii: ",") else {
+    private mutating func append(_ kind: JSONKind, _ start: Int, _ count: Int, at offset: Int) {
+        records.append(
+            JSONRecord(
+                kind: kind, start: UInt32(truncatingIfNeeded: start),
+                count: UInt32(truncatingIfNeeded: count),
+                link: UInt32(truncatingIfNeeded: records.count &+ 1),
+                offset: UInt32(truncatingIfNeeded: offset)))
+    }
+
+    // MARK: Names
+
+    /// Reads a member's name and the colon behind it.
+    private mutating func readName(_ text: Span<UInt8>) throws(JSONError) {
+        let offset = position
+        guard try byte(of: text) == UInt8(ascii: "\"") else {
+            throw JSONError(.unexpectedByte, at: offset)
+        }
+        let (start, count) = try readString(text)
+        let key =
+            start < text.count
+            ? JSONName.Key(text.extracting(start..<(start &+ count)))
+            : JSONName.Key(unescaped.span.extracting(droppingFirst: start &- text.count))
+        let name = JSONRecord(
+            kind: .string, start: UInt32(truncatingIfNeeded: start),
+            count: UInt32(truncatingIfNeeded: count), link: key.word,
+            offset: UInt32(truncatingIfNeeded: offset))
+        guard isNew(name, text) else { throw JSONError(.duplicateName, at: offset) }
+        records[open].count &+= 1
+        records.append(name)
+        skipWhiteSpace(text)
+        guard try byte(of: text) == UInt8(ascii: ":") else {
             throw JSONError(.unexpectedByte, at: position)
         }
         position &+= 1
         skipWhiteSpace(text)
-        return false
+    }
+
+    /// Whether the open object has no such name yet. One bit of 32 for each name it has, chosen by
+    /// the name's key, spares most names a look at the others.
+    private mutating func isNew(_ name: JSONRecord, _ text: Span<UInt8>) -> Bool {
+        if records[open].count >= JSONReader.fewNames { return isNewAmongMany(name, text) }
+        let bit = 1 as UInt32 &<< ((name.link &* 0x9e37_79b9) &>> 27)
+        if records[open].start & bit == 0 {
+            records[open].start |= bit
+            return true
+        }
+        var i = open &+ 1
+        while i < records.count {
+            if records[i].link == name.link {
+                let isWhole = JSONName.Key(word: name.link).isWhole
+                if isWhole || bytes(of: records[i], text) == bytes(of: name, text) { return false }
+            }
+            i = Int(records[i &+ 1].link)
+        }
+        return true
+    }
+
+    private mutating func isNewAmongMany(_ name: JSONRecord, _ text: Span<UInt8>) -> Bool {
+        if manyNames[open] == nil {
+            var names: Set<[UInt8]> = []
+            var i = open &+ 1
+            while i < records.count {
+                names.insert(bytes(of: records[i], text))
+                i = Int(records[i &+ 1].link)
+            }
+            manyNames[open] = names
+        }
+        let name = bytes(of: name, text)
+        return manyNames[open]?.insert(name).inserted ?? true
+    }
+
+    private func bytes(of name: JSONRecord, _ text: Span<UInt8>) -> [UInt8] {
+        let (start, count) = (Int(name.start), Int(name.count))
+        if start < text.count { return [UInt8](copying: text.extracting(start..<(start &+ count))) }
+        let own = start &- text.count
+        return [UInt8](unescaped[own..<(own &+ count)])
     }
 
     // MARK: Scalars
 
     private mutating func read(
-        _ word: StaticString, as kind: JSONValue.Kind, _ text: Span<UInt8>
-    ) throws(JSONError) -> JSONValue.Kind {
-        let end = position &+ word.utf8CodeUnitCount
-        guard end <= text.count, text.extracting(position..<end).isEqual(to: word) else {
-            throw JSONError(.unexpectedByte, at: position)
-        }
-        position = end
-        return kind
+        _ word: StaticString, as kind: JSONKind, _ text: Span<UInt8>
+    ) throws(JSONError) {
+        let (start, count) = (position, word.utf8CodeUnitCount)
+        guard start &+ count <= text.count,
+            text.extracting(start..<(start &+ count)).isEqual(to: word)
+        else { throw JSONError(.unexpectedByte, at: start) }
+        position &+= count
+        append(kind, start, count, at: start)
     }
 
-    private mutating func readNumber(_ text: Span<UInt8>) throws(JSONError) -> JSONNumber {
+    /// Passes a number of RFC 8259's grammar (section 6).
+    private mutating func readNumber(_ text: Span<UInt8>) throws(JSONError) {
         let start = position
         if text[position] == UInt8(ascii: "-") { position &+= 1 }
         let isZero = position < text.count && text[position] == UInt8(ascii: "0")
@@ -168,10 +239,6 @@ private struct JSONReader {
             while first < position, text[first] == UInt8(ascii: "0") { first &+= 1 }
             guard position &- first <= 15 else { throw JSONError(.invalidNumber, at: start) }
         }
-        guard let number = String(validating: text.extracting(start..<position)) else {
-            throw JSONError(.invalidUTF8, at: start)
-        }
-        return JSONNumber(checked: number)
     }
 
     /// Passes digits and tells how many there were.
@@ -187,10 +254,20 @@ private struct JSONReader {
         return true
     }
 
-    private mutating func readString(_ text: Span<UInt8>) throws(JSONError) -> String {
-        let result = try JSONText.read(text, from: position)
-        position = result.end
-        return result.text
+    /// Passes the string that begins here; gives the place of its text, which for one with escapes
+    /// is behind the source.
+    private mutating func readString(
+        _ text: Span<UInt8>
+    ) throws(JSONError) -> (start: Int, count: Int) {
+        let first = position &+ 1
+        let end = try JSONText.endOfRun(text, from: first)
+        if text[end] == UInt8(ascii: "\"") {
+            position = end &+ 1
+            return (first, end &- first)
+        }
+        let start = unescaped.count
+        position = try JSONText.unescape(text, from: first, into: &unescaped)
+        return (text.count &+ start, unescaped.count &- start)
     }
 
     // MARK: Bytes
@@ -201,31 +278,12 @@ private struct JSONReader {
         return text[position]
     }
 
-    mutating func skipWhiteSpace(_ text: Span<UInt8>) {
+    private mutating func skipWhiteSpace(_ text: Span<UInt8>) {
         while position < text.count {
             switch text[position] {
             case 0x20, 0x09, 0x0a, 0x0d: position &+= 1
             default: return
             }
         }
-    }
-}
-
-/// The names an object has so far. Beyond a few names a set keeps an object of many thousand from
-/// costing their square.
-private struct MemberNames {
-    private var set: Set<[UInt8]> = []
-    private static let fewNames = 32
-
-    /// Whether `name` is new beside those of `members`.
-    mutating func insert(
-        _ name: String, _ key: JSONName.Key, after members: [JSONObject.Member]
-    ) -> Bool {
-        if members.count < Self.fewNames {
-            for i in members.indices where members[i].isNamed(name, key) { return false }
-            return true
-        }
-        if set.isEmpty { set = Set(members.map { [UInt8]($0.name.utf8) }) }
-        return set.insert([UInt8](name.utf8)).inserted
     }
 }

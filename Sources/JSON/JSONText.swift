@@ -1,50 +1,23 @@
 import Bytes
 
-/// Strings (RFC 8259, section 7): what stands between the quotes, unescaped.
+/// Strings (RFC 8259, section 7): what stands between the quotes.
 enum JSONText {
-    /// Reads the string whose opening quote is at `start`; the text was found to be UTF-8 before.
-    static func read(
-        _ text: Span<UInt8>, from start: Int
-    ) throws(JSONError) -> (text: String, end: Int) {
-        let first = start &+ 1
-        let end = try endOfRun(text, from: first)
-        if text[end] == UInt8(ascii: "\"") {
-            return (try string(text.extracting(first..<end), at: first), end &+ 1)
-        }
-        return try readEscaped(text, from: first)
-    }
-
-    /// Reads a string that is a member's name.
-    static func readName(
-        _ text: Span<UInt8>, from start: Int
-    ) throws(JSONError) -> (text: String, key: JSONName.Key, end: Int) {
-        let (name, end) = try read(text, from: start)
-        // Without escapes its bytes stand between the quotes.
-        let isPlain = end &- start &- 2 == name.utf8.count
-        let key =
-            isPlain
-            ? JSONName.Key(text.extracting(start &+ 1..<end &- 1))
-            : JSONName.Key(name.utf8Span.span)
-        return (name, key, end)
-    }
-
-    private static func readEscaped(
-        _ text: Span<UInt8>, from start: Int
-    ) throws(JSONError) -> (text: String, end: Int) {
-        var bytes: [UInt8] = []
+    /// Appends the string that begins at `start`, behind its quote, without its escapes; returns
+    /// the offset after its closing quote.
+    static func unescape(
+        _ text: Span<UInt8>, from start: Int, into bytes: inout [UInt8]
+    ) throws(JSONError) -> Int {
         var position = start
         while true {
             let end = try endOfRun(text, from: position)
             for i in position..<end { bytes.append(text[i]) }
-            if text[end] == UInt8(ascii: "\"") {
-                return (try string(bytes.span, at: start), end &+ 1)
-            }
+            if text[end] == UInt8(ascii: "\"") { return end &+ 1 }
             position = try unescape(text, at: end, into: &bytes)
         }
     }
 
     /// The offset of the quote or backslash that ends a run of plain characters.
-    private static func endOfRun(_ text: Span<UInt8>, from start: Int) throws(JSONError) -> Int {
+    static func endOfRun(_ text: Span<UInt8>, from start: Int) throws(JSONError) -> Int {
         var i = text.endOfPlainText(from: start)
         while i < text.count {
             switch text[i] {
@@ -109,14 +82,5 @@ enum JSONText {
             unit = unit &<< 4 | UInt16(digit)
         }
         return unit
-    }
-
-    private static func string(
-        _ bytes: Span<UInt8>, at offset: Int
-    ) throws(JSONError) -> String {
-        guard let text = String(validating: bytes) else {
-            throw JSONError(.invalidUTF8, at: offset)
-        }
-        return text
     }
 }

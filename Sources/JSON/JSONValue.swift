@@ -77,6 +77,18 @@ package struct JSONValue: Sendable {
     }
 }
 
+extension JSONValue {
+    /// Reads a whole text, as strictly as `JSONDocument` does.
+    package init(
+        parsing text: Span<UInt8>, maxDepth: Int = 32, maxBytes: Int = 1 << 20
+    ) throws(JSONError) {
+        guard text.count <= maxBytes else { throw JSONError(.tooLarge, at: maxBytes) }
+        let document = try JSONDocument(
+            parsing: [UInt8](copying: text), maxDepth: maxDepth, maxBytes: maxBytes)
+        self = document.value(of: .root)
+    }
+}
+
 extension JSONValue: Equatable {
     /// Whether both are the same value: types count (1 is not `"1"`), the way a number is written
     /// (1 is 1.0), the order of members and the place in the text do not.

@@ -1,0 +1,205 @@
+import Bytes
+
+/// A JSON text that was read: flat, so that reading one takes two blocks of memory however much
+/// stands in it, and nothing is made of values that nobody asks for.
+///
+/// Strings are compared by their UTF-8, as everywhere here.
+package final class JSONDocument: Sendable {
+    /// The source, and behind it the strings that were written with escapes, without them.
+    package let text: [UInt8]
+    private let records: [JSONRecord]
+
+    /// Reads a whole text, strictly as RFC 8259 has it and I-JSON (RFC 7493) narrows it: UTF-8
+    /// without a byte order mark, no name twice, no lone surrogates, nothing after the value.
+    ///
+    /// - Parameters:
+    ///   - maxDepth: how many containers may stand in one another; at most 256, since those who
+    ///     make values of it recurse.
+    ///   - maxBytes: how long the text may be.
+    package init(
+        parsing source: consuming [UInt8], maxDepth: Int = 32, maxBytes: Int = 1 << 20
+    ) throws(JSONError) {
+        precondition(maxDepth >= 0 && maxDepth <= 256, "deeper than the stack is meant for")
+        precondition(maxBytes <= 1 << 30, "longer than the records can say")
+        guard source.count <= maxBytes else { throw JSONError(.tooLarge, at: maxBytes) }
+        var reader = JSONReader(maxDepth: maxDepth)
+        try reader.read(source.span)
+        if !reader.unescaped.isEmpty { source.append(contentsOf: reader.unescaped) }
+        text = source
+        records = reader.records
+    }
+
+    // MARK: One value
+
+    /// What the value is.
+    package func kind(of node: JSONNode) -> JSONKind {
+        records[node.index].kind
+    }
+
+    /// Where the text of a string (unescaped, without quotes), number or Boolean (as written)
+    /// stands in `text`; empty for others.
+    package func range(of node: JSONNode) -> Range<Int> {
+        let record = records[node.index]
+        switch record.kind {
+        case .bool, .number, .string:
+            return Int(record.start)..<(Int(record.start) &+ Int(record.count))
+        case .null, .array, .object: return 0..<0
+        }
+    }
+
+    /// Where the text of a string stands in `text`; nil for everything else.
+    package func string(at node: JSONNode?) -> Range<Int>? {
+        guard let node else { return nil }
+        let record = records[node.index]
+        guard record.kind == .string else { return nil }
+        return Int(record.start)..<(Int(record.start) &+ Int(record.count))
+    }
+
+    /// The number, if it is one.
+    package func number(at node: JSONNode) -> JSONNumber? {
+        guard records[node.index].kind == .number else { return nil }
+        return JSONNumber(checked: makeText(records[node.index]))
+    }
+
+    /// Whether the value is the same as another: types count (1 is not `"1"`), the way a number is
+    /// written (1 is 1.0) and the order of members do not.
+    package func isEqual(_ node: JSONNode, to value: JSONValue) -> Bool {
+        let record = records[node.index]
+        let text = self.text
+        switch (record.kind, value.kind) {
+        case (.null, .null): return true
+        case (.bool, .bool(let other)): return isTrue(record) == other
+        case (.number, .number(let other)):
+            return other.text.isExactly(text.span.extracting(range(of: node)))
+                || number(at: node) == other
+        case (.string, .string(let other)):
+            return other.isExactly(text.span.extracting(range(of: node)))
+        case (.array, .array(let others)):
+            guard Int(record.count) == others.count else { return false }
+            var element = first(in: node)
+            for other in others {
+                guard let one = element, isEqual(one, to: other) else { return false }
+                element = next(after: one, in: node)
+            }
+            return true
+        case (.object, .object(let other)):
+            return Int(record.count) == other.members.count
+                && other.members.allSatisfy { isEqual(member($0, of: node), to: $0.value) }
+        default: return false
+        }
+    }
+
+    private func isEqual(_ node: JSONNode?, to value: JSONValue) -> Bool {
+        guard let node else { return false }
+        return isEqual(node, to: value)
+    }
+
+    // MARK: What is in a value
+
+    /// How many elements an array has, or members an object; 0 for others.
+    package func count(in node: JSONNode) -> Int {
+        let record = records[node.index]
+        return record.kind == .array || record.kind == .object ? Int(record.count) : 0
+    }
+
+    /// The value of an object's member; nil where there is none, or no object.
+    package func member(_ name: JSONName, of object: JSONNode = .root) -> JSONNode? {
+        member(name.text, name.key, of: object)
+    }
+
+    private func member(_ member: JSONObject.Member, of object: JSONNode) -> JSONNode? {
+        self.member(member.name, member.key, of: object)
+    }
+
+    private func member(
+        _ name: String, _ key: JSONName.Key, of object: JSONNode
+    ) -> JSONNode? {
+        let own = self.records
+        let records = own.span
+        guard records[object.index].kind == .object else { return nil }
+        let end = Int(records[object.index].link)
+        var i = object.index &+ 1
+        while i < end {
+            if records[i].link == key.word, key.isWhole || isName(i, name) {
+                return JSONNode(i &+ 1)
+            }
+            i = Int(records[i &+ 1].link)
+        }
+        return nil
+    }
+
+    private func isName(_ index: Int, _ name: String) -> Bool {
+        let text = self.text
+        return name.isExactly(text.span.extracting(range(of: JSONNode(index))))
+    }
+
+    /// The first element of an array; nil where there is none, or no array.
+    package func first(in array: JSONNode) -> JSONNode? {
+        let record = records[array.index]
+        return record.kind == .array && record.count > 0 ? JSONNode(array.index &+ 1) : nil
+    }
+
+    /// The element after another one of the same array.
+    package func next(after element: JSONNode, in array: JSONNode) -> JSONNode? {
+        let next = records[element.index].link
+        return next < records[array.index].link ? JSONNode(Int(next)) : nil
+    }
+
+    // MARK: Values of their own
+
+    /// The value with all that is in it.
+    package func value(of node: JSONNode) -> JSONValue {
+        let record = records[node.index]
+        let offset = Int(record.offset)
+        switch record.kind {
+        case .null: return JSONValue(.null, at: offset)
+        case .bool: return JSONValue(.bool(isTrue(record)), at: offset)
+        case .number: return JSONValue(.number(JSONNumber(checked: makeText(record))), at: offset)
+        case .string: return JSONValue(.string(makeText(record)), at: offset)
+        case .array: return JSONValue(.array(elements(of: node)), at: offset)
+        case .object: return JSONValue(.object(JSONObject(members: members(of: node))), at: offset)
+        }
+    }
+
+    private func elements(of array: JSONNode) -> [JSONValue] {
+        var elements: [JSONValue] = []
+        elements.reserveCapacity(count(in: array))
+        var element = first(in: array)
+        while let one = element {
+            elements.append(value(of: one))
+            element = next(after: one, in: array)
+        }
+        return elements
+    }
+
+    private func members(of object: JSONNode) -> [JSONObject.Member] {
+        var members: [JSONObject.Member] = []
+        members.reserveCapacity(count(in: object))
+        let end = Int(records[object.index].link)
+        var i = object.index &+ 1
+        while i < end {
+            let name = records[i]
+            members.append(
+                .init(
+                    name: makeText(name), key: .init(word: name.link),
+                    nameOffset: Int(name.offset), value: value(of: JSONNode(i &+ 1))))
+            i = Int(records[i &+ 1].link)
+        }
+        return members
+    }
+
+    /// Numbers and Booleans stand as they were written.
+    private func isTrue(_ record: JSONRecord) -> Bool {
+        text[Int(record.start)] == UInt8(ascii: "t")
+    }
+
+    private func makeText(_ record: JSONRecord) -> String {
+        let text = self.text
+        let start = Int(record.start)
+        let bytes = text.span.extracting(start..<(start &+ Int(record.count)))
+        guard let made = String(validating: bytes) else {
+            preconditionFailure("the reader lets nothing through that is not UTF-8")
+        }
+        return made
+    }
+}
