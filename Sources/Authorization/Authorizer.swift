@@ -109,27 +109,26 @@ private final class RoutePolicy {
         guard issuers.admits(token.issuerIndex) else { return .token(.unknownIssuer) }
         guard meetsAudiences(token) else { return .token(.wrongAudience) }
         guard meetsScopes(token) else { return .insufficientScope }
-        for rule in claims where !rule.matcher.accepts(rule.claim.value(in: token.claims)) {
-            return .claimMismatch
+        for rule in claims {
+            let claim = rule.claim.value(in: token.claims)
+            guard rule.matcher.accepts(claim, in: token.claims) else { return .claimMismatch }
         }
-        for header in claimHeaders
-        where ClaimFieldValue.isTooLong(header.claim.value(in: token.claims)) {
-            return .claimTooLong
+        for header in claimHeaders {
+            let claim = header.claim.value(in: token.claims)
+            if ClaimFieldValue.isTooLong(claim, in: token.claims) { return .claimTooLong }
         }
         return nil
     }
 
     private func meetsAudiences(_ token: VerifiedToken) -> Bool {
         if audiences.isEmpty { return true }
-        return audiences.contains { wanted in
-            token.audiences.contains { $0.isExactly(wanted.span) }
-        }
+        return audiences.contains { token.hasAudience($0.span) }
     }
 
     private func meetsScopes(_ token: VerifiedToken) -> Bool {
-        for scope in allScopes where !token.scopes.contains(scope.span) { return false }
+        for scope in allScopes where !token.hasScope(scope.span) { return false }
         if anyScopes.isEmpty { return true }
-        return anyScopes.contains { token.scopes.contains($0.span) }
+        return anyScopes.contains { token.hasScope($0.span) }
     }
 }
 

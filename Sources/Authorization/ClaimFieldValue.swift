@@ -17,10 +17,12 @@ package enum ClaimFieldValue {
     package static let maxBytes = 8192
 
     /// Appends a claim's value to a buffer, or leaves the buffer as it was.
-    package static func append(_ claim: JSONValue?, to buffer: inout ByteBuffer) -> Outcome {
+    package static func append(
+        _ claim: JSONNode?, in claims: JSONDocument, to buffer: inout ByteBuffer
+    ) -> Outcome {
         guard let claim else { return .none }
         let start = buffer.count
-        guard write(claim, to: &buffer), buffer.count > start else {
+        guard write(claim, in: claims, to: &buffer), buffer.count > start else {
             buffer.truncate(to: start)
             return .none
         }
@@ -32,33 +34,44 @@ package enum ClaimFieldValue {
     }
 
     /// Whether a claim's value is longer than `maxBytes`.
-    package static func isTooLong(_ claim: JSONValue?) -> Bool {
+    package static func isTooLong(_ claim: JSONNode?, in claims: JSONDocument) -> Bool {
+        guard let claim else { return false }
+        switch claims.kind(of: claim) {
+        case .null, .bool, .number, .object: return false
         // Each octet takes three at most, so that most claims need no closer look.
-        if case .string(let text)? = claim?.kind, text.utf8.count <= maxBytes / 3 { return false }
-        if claim?.array == nil, claim?.string == nil { return false }
+        case .string where claims.range(of: claim).count <= maxBytes / 3: return false
+        case .string, .array: break
+        }
         var buffer = ByteBuffer()
-        return append(claim, to: &buffer) == .tooLong
+        return append(claim, in: claims, to: &buffer) == .tooLong
     }
 
     /// Whether the claim has a form in which it can be sent.
-    private static func write(_ claim: JSONValue, to buffer: inout ByteBuffer) -> Bool {
-        guard let elements = claim.array else { return writeScalar(claim, to: &buffer) }
-        var isFirst = true
-        for element in elements {
-            if !isFirst { buffer.append(byte: UInt8(ascii: ",")) }
-            isFirst = false
-            guard writeScalar(element, to: &buffer) else { return false }
+    private static func write(
+        _ claim: JSONNode, in claims: JSONDocument, to buffer: inout ByteBuffer
+    ) -> Bool {
+        guard claims.kind(of: claim) == .array else {
+            return writeScalar(claim, in: claims, to: &buffer)
+        }
+        var element = claims.first(in: claim)
+        while let one = element {
+            guard writeScalar(one, in: claims, to: &buffer) else { return false }
+            element = claims.next(after: one, in: claim)
+            if element != nil { buffer.append(byte: UInt8(ascii: ",")) }
         }
         return true
     }
 
-    private static func writeScalar(_ claim: JSONValue, to buffer: inout ByteBuffer) -> Bool {
-        switch claim.kind {
-        case .string(let text):
-            appendText(text.utf8Span.span, escapesCommas: true, to: &buffer)
+    private static func writeScalar(
+        _ claim: JSONNode, in claims: JSONDocument, to buffer: inout ByteBuffer
+    ) -> Bool {
+        let text = claims.text
+        switch claims.kind(of: claim) {
+        case .string:
+            appendText(
+                text.span.extracting(claims.range(of: claim)), escapesCommas: true, to: &buffer)
         // Kept as written; 4,096 digits are possible and harmless.
-        case .number(let number): buffer.append(number.text)
-        case .bool(let value): buffer.append(value ? "true" : "false")
+        case .number, .bool: buffer.append(text.span, claims.range(of: claim))
         case .null, .array, .object: return false
         }
         return true

@@ -12,12 +12,26 @@ package enum ClaimMatcher: Equatable, Sendable {
     case present(Bool)
 
     /// Whether a claim passes; nil where the token has none.
-    package func accepts(_ claim: JSONValue?) -> Bool {
+    package func accepts(_ claim: JSONNode?, in claims: JSONDocument) -> Bool {
+        guard let claim else {
+            if case .present(let wanted) = self { return !wanted }
+            return false
+        }
         switch self {
-        case .equals(let value): claim == value
-        case .isIn(let list): claim.map { $0.isScalar && list.contains($0) } ?? false
-        case .contains(let scalar): claim?.array?.contains(scalar) ?? false
-        case .present(let wanted): (claim.map { !$0.isNull } ?? false) == wanted
+        case .equals(let value): return claims.isEqual(claim, to: value)
+        case .isIn(let list):
+            let kind = claims.kind(of: claim)
+            if kind == .array || kind == .object { return false }
+            for value in list where claims.isEqual(claim, to: value) { return true }
+            return false
+        case .contains(let scalar):
+            var element = claims.first(in: claim)
+            while let member = element {
+                if claims.isEqual(member, to: scalar) { return true }
+                element = claims.next(after: member, in: claim)
+            }
+            return false
+        case .present(let wanted): return (claims.kind(of: claim) != .null) == wanted
         }
     }
 }

@@ -42,6 +42,8 @@ final class ClaimChecks: Sendable {
     /// Admitted types without `application/`; an absent `typ` by the flag.
     private let types: [[UInt8]]
     private let admitsNoType: Bool
+    private let audiences: [[UInt8]]
+    private let requiredClaims: [ClaimName]
 
     init(_ rules: IssuerRules) {
         self.rules = rules
@@ -49,6 +51,8 @@ final class ClaimChecks: Sendable {
             type.map { Array($0.utf8.dropFirst(Self.prefixCount($0.utf8Span.span))) }
         }
         admitsNoType = rules.types.contains { $0 == nil }
+        audiences = rules.audiences.map { Array($0.utf8) }
+        requiredClaims = rules.requiredClaims
     }
 
     /// Whether the algorithm may be used at all.
@@ -69,25 +73,22 @@ final class ClaimChecks: Sendable {
         throw .wrongType
     }
 
-    /// Checks times, required claims and the audience; gives what the verified token keeps of them.
-    func check(
-        _ claims: JSONObject, at now: Int64
-    ) throws(TokenError) -> (TokenLifetime, audiences: [String]) {
+    /// Checks times, required claims and the audience; gives the times.
+    func check(_ claims: JSONDocument, at now: Int64) throws(TokenError) -> TokenLifetime {
         let lifetime = try lifetime(of: claims)
         try lifetime.check(at: now)
-        let audiences = try checkAudience(claims[.audience])
-        for name in rules.requiredClaims {
-            guard let value = name.value(in: claims), !value.isNull else {
-                throw .missingClaim(name.text)
-            }
+        try checkAudience(of: claims)
+        for i in requiredClaims.indices {
+            guard let node = requiredClaims[i].value(in: claims), claims.kind(of: node) != .null
+            else { throw .missingClaim(requiredClaims[i].text) }
         }
-        return (lifetime, audiences)
+        return lifetime
     }
 
-    private func lifetime(of claims: JSONObject) throws(TokenError) -> TokenLifetime {
-        let expires = try date(claims[.expires], NumericDate.floor)
-        let notBefore = try date(claims[.notBefore], NumericDate.ceiling)
-        let issued = try date(claims[.issuedAt], NumericDate.ceiling)
+    private func lifetime(of claims: JSONDocument) throws(TokenError) -> TokenLifetime {
+        let expires = try end(claims.member(.expires), in: claims)
+        let notBefore = try beginning(claims.member(.notBefore), in: claims)
+        let issued = try beginning(claims.member(.issuedAt), in: claims)
         if expires == nil, !rules.allowsNoExpiry || rules.maxLifetime != nil {
             throw .missingClaim("exp")
         }
@@ -100,34 +101,25 @@ final class ClaimChecks: Sendable {
     }
 
     /// Null, text and numbers out of bounds are bad, not absent.
-    private func date(
-        _ value: JSONValue?, _ read: (JSONValue) -> Int64?
-    ) throws(TokenError) -> Int64? {
-        guard let value else { return nil }
-        guard let seconds = read(value) else { throw .badToken }
+    private func end(_ node: JSONNode?, in claims: JSONDocument) throws(TokenError) -> Int64? {
+        guard let node else { return nil }
+        guard let seconds = NumericDate.floor(node, in: claims) else { throw .badToken }
         return seconds
     }
 
-    /// `aud` is a string or an array of strings alone (RFC 7519, section 4.1.3), compared exactly.
-    private func checkAudience(_ claim: JSONValue?) throws(TokenError) -> [String] {
-        guard let claim else {
-            if rules.allowsNoAudience { return [] }
-            throw .missingClaim("aud")
-        }
-        let named = Self.audiences(claim)
-        if rules.audiences.isEmpty, rules.allowsNoAudience { return named ?? [] }
-        guard let named else { throw .wrongAudience }
-        for audience in rules.audiences where named.contains(where: audience.isExactly) {
-            return named
-        }
-        throw .wrongAudience
+    private func beginning(
+        _ node: JSONNode?, in claims: JSONDocument
+    ) throws(TokenError) -> Int64? {
+        guard let node else { return nil }
+        guard let seconds = NumericDate.ceiling(node, in: claims) else { throw .badToken }
+        return seconds
     }
 
-    private static func audiences(_ claim: JSONValue) -> [String]? {
-        if let one = claim.string { return [one] }
-        guard let array = claim.array else { return nil }
-        let named = array.compactMap(\.string)
-        return named.count == array.count ? named : nil
+    private func checkAudience(of claims: JSONDocument) throws(TokenError) {
+        if rules.allowsNoAudience, audiences.isEmpty { return }
+        for audience in audiences where AudienceClaim.names(audience.span, in: claims) { return }
+        if claims.member(.audience) != nil { throw .wrongAudience }
+        if !rules.allowsNoAudience { throw .missingClaim("aud") }
     }
 
     private static func prefixCount(_ type: Span<UInt8>) -> Int {

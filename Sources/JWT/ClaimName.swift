@@ -32,21 +32,28 @@ package struct ClaimName: Sendable, Equatable {
     }
 
     /// The value there, which may be `null`; nil where there is none.
-    package func value(in claims: JSONObject) -> JSONValue? {
-        guard let first = path.first, var value = claims[first] else { return nil }
-        for name in path.dropFirst() {
-            guard let next = Self.step(into: value, name) else { return nil }
-            value = next
+    package func value(in claims: JSONDocument) -> JSONNode? {
+        var node = JSONNode.root
+        for i in path.indices {
+            guard let next = Self.step(from: node, path[i], in: claims) else { return nil }
+            node = next
         }
-        return value
+        return node
     }
 
-    private static func step(into value: JSONValue, _ name: JSONName) -> JSONValue? {
-        if let object = value.object { return object[name] }
-        guard let array = value.array, let index = arrayIndex(name.text), index < array.count else {
-            return nil
+    private static func step(
+        from node: JSONNode, _ name: JSONName, in claims: JSONDocument
+    ) -> JSONNode? {
+        if let member = claims.member(name, of: node) { return member }
+        guard claims.kind(of: node) == .array, let index = arrayIndex(name.text),
+            index < claims.count(in: node)
+        else { return nil }
+        var element = claims.first(in: node)
+        for _ in 0..<index {
+            guard let passed = element else { return nil }
+            element = claims.next(after: passed, in: node)
         }
-        return array[index]
+        return element
     }
 
     /// An array index of RFC 6901, section 4: digits without a leading zero, bounded.

@@ -15,6 +15,7 @@ package enum Examination: Sendable {
 package final class ExaminedToken: Sendable {
     /// What may have signed it.
     enum Candidates: Sendable {
+        case key(JWK)
         case keys([JWK])
         /// The issuer's secret, as octets for a checker that does not hold it.
         case secret([UInt8])
@@ -23,10 +24,9 @@ package final class ExaminedToken: Sendable {
     /// Whose keys it is checked with.
     package let place: KeyPlace
     let token: UnverifiedToken
-    /// What the signature is over: header, dot and payload as they came.
-    let signed: [UInt8]
+    /// The whole token, as it came: never for a log.
+    let bytes: [UInt8]
     let lifetime: TokenLifetime
-    let audiences: [String]
     let scopeClaims: [ClaimName]
     let candidates: Candidates
     /// Where the verifier holds the keys, and their generation at the time.
@@ -35,15 +35,14 @@ package final class ExaminedToken: Sendable {
     let policyNumber: UInt64
 
     init(
-        place: KeyPlace, token: UnverifiedToken, signed: [UInt8], lifetime: TokenLifetime,
-        audiences: [String], scopeClaims: [ClaimName], candidates: Candidates, keySlot: Int,
-        keyGeneration: UInt64, policyNumber: UInt64
+        place: KeyPlace, token: consuming UnverifiedToken, bytes: consuming [UInt8],
+        lifetime: TokenLifetime, scopeClaims: [ClaimName], candidates: consuming Candidates,
+        keySlot: Int, keyGeneration: UInt64, policyNumber: UInt64
     ) {
         self.place = place
         self.token = token
-        self.signed = signed
+        self.bytes = bytes
         self.lifetime = lifetime
-        self.audiences = audiences
         self.scopeClaims = scopeClaims
         self.candidates = candidates
         self.keySlot = keySlot
@@ -55,13 +54,13 @@ package final class ExaminedToken: Sendable {
     package var algorithm: SignatureAlgorithm { token.header.algorithm }
 
     /// How many octets the signature is over: nearly the token's length.
-    package var signedCount: Int { signed.count }
+    package var signedCount: Int { token.signedCount }
 
     /// How many keys may have to be tried; 1 for nearly all tokens.
     package var attempts: Int {
         switch candidates {
         case .keys(let keys): keys.count
-        case .secret: 1
+        case .key, .secret: 1
         }
     }
 }

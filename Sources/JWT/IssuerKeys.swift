@@ -17,14 +17,13 @@ struct IssuerKeys {
     /// A key and its check. A class, so that going through them copies none of their parts.
     private final class Entry {
         let key: JWK
+        let family: KeyFamily
         let check: VerificationKey
-        /// This key alone, as nearly every token has it.
-        let choice: Choice
 
         init(_ key: JWK, _ check: VerificationKey) {
             self.key = key
+            family = key.publicKey.family
             self.check = check
-            choice = .candidates(.keys([key]))
         }
     }
 
@@ -99,7 +98,8 @@ struct IssuerKeys {
             var isKnown = false
             var first: Entry?
             var others: [JWK] = []
-            for entry in entries where entry.key.publicKey.family == family {
+            for i in entries.indices where entries[i].family == family {
+                let entry = entries[i]
                 if let keyID = header.keyID {
                     guard let own = entry.key.keyID, own.isExactly(keyID) else { continue }
                 }
@@ -112,7 +112,7 @@ struct IssuerKeys {
                 if isKnown, header.keyID != nil { throw .badAlgorithm }
                 return .lacking(.unknownKey)
             }
-            if others.isEmpty { return first.choice }
+            if others.isEmpty { return .candidates(.key(first.key)) }
             guard others.count < Self.maxAttempts else { throw .unknownKey }
             return .candidates(.keys([first.key] + others))
         }
@@ -123,17 +123,24 @@ struct IssuerKeys {
         switch (state, examined.candidates) {
         case (.secret(_, let secret), .secret):
             if let verified = examined.verified(under: .secret(secret)) { return verified }
+        case (.published(let entries), .key(let key)):
+            if let verified = Self.check(examined, key, among: entries) { return verified }
         case (.published(let entries), .keys(let keys)):
             for key in keys {
-                if let entry = entries.first(where: { $0.key == key }),
-                    let verified = examined.verified(under: .key(key, entry.check))
-                {
-                    return verified
-                }
+                if let verified = Self.check(examined, key, among: entries) { return verified }
             }
         case (.neverObtained, _): throw .keysUnavailable
         default: break
         }
         throw .badSignature
+    }
+
+    private static func check(
+        _ examined: ExaminedToken, _ key: JWK, among entries: [Entry]
+    ) -> VerifiedToken? {
+        for i in entries.indices where entries[i].key == key {
+            return examined.verified(under: .key(key, entries[i].check))
+        }
+        return nil
     }
 }

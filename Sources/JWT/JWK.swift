@@ -2,8 +2,9 @@ import Bytes
 import JSON
 package import OpenSSL
 
-/// A public key of a JWK Set that can check signatures (RFC 7517, section 4): plain data.
-package struct JWK: Sendable, Equatable {
+/// A public key of a JWK Set that can check signatures (RFC 7517, section 4): plain data. A class,
+/// since every token verified with it names it.
+package final class JWK: Sendable, Equatable {
     /// `kid`; a key without one serves only tokens without one.
     package let keyID: String?
     /// `alg`: the only algorithm it serves.
@@ -13,33 +14,6 @@ package struct JWK: Sendable, Equatable {
     /// The SHA-256 thumbprint of RFC 7638.
     package let thumbprint: [UInt8]
 
-    /// Whether signatures of this algorithm may be checked with it.
-    package func fits(_ wanted: SignatureAlgorithm) -> Bool {
-        guard publicKey.fits(wanted) else { return false }
-        guard let algorithm, algorithm != wanted else { return true }
-        // RFC 9864: `EdDSA` with a curve and the curve's own name are the same algorithm.
-        return publicKey.family == .okp
-    }
-
-    /// Whether both would be trusted for exactly the same tokens.
-    package static func == (left: JWK, right: JWK) -> Bool {
-        guard left.thumbprint == right.thumbprint, left.algorithm == right.algorithm else {
-            return false
-        }
-        return left.hasKeyID(of: right)
-    }
-
-    /// Whether both have the same `kid`, or none.
-    func hasKeyID(of other: JWK) -> Bool {
-        switch (keyID, other.keyID) {
-        case (nil, nil): true
-        case (let mine?, let theirs?): mine.isExactly(theirs)
-        default: false
-        }
-    }
-}
-
-extension JWK {
     /// Reads one member of a set's `keys`; refuses what could never check a signature, or never
     /// should.
     init(_ value: JSONValue) throws(SkippedKey.Reason) {
@@ -62,6 +36,34 @@ extension JWK {
         }
     }
 
+    /// Whether signatures of this algorithm may be checked with it.
+    package func fits(_ wanted: SignatureAlgorithm) -> Bool {
+        guard publicKey.fits(wanted) else { return false }
+        guard let algorithm, algorithm != wanted else { return true }
+        // RFC 9864: `EdDSA` with a curve and the curve's own name are the same algorithm.
+        return publicKey.family == .okp
+    }
+
+    /// Whether both would be trusted for exactly the same tokens.
+    package static func == (left: JWK, right: JWK) -> Bool {
+        if left === right { return true }
+        guard left.thumbprint == right.thumbprint, left.algorithm == right.algorithm else {
+            return false
+        }
+        return left.hasKeyID(of: right)
+    }
+
+    /// Whether both have the same `kid`, or none.
+    func hasKeyID(of other: JWK) -> Bool {
+        switch (keyID, other.keyID) {
+        case (nil, nil): true
+        case (let mine?, let theirs?): mine.isExactly(theirs)
+        default: false
+        }
+    }
+}
+
+extension JWK {
     private static let types = ["RSA", "EC", "OKP"]
 
     /// RFC 7518, sections 6.2.2 and 6.3.2; RFC 8037, section 2. Any one of them gives the key away.

@@ -9,23 +9,28 @@ enum NumericDate {
 
     /// The last whole second not after the time; for an end. Nil when it is no number or out of
     /// bounds.
-    static func floor(_ value: JSONValue) -> Int64? {
-        guard let number = value.number else { return nil }
-        if let seconds = plainSeconds(number.text.utf8Span.span) { return seconds }
-        guard let seconds = number.floor, bounds.contains(seconds) else { return nil }
+    static func floor(_ node: JSONNode, in claims: JSONDocument) -> Int64? {
+        if let seconds = plainSeconds(node, in: claims) { return seconds }
+        guard let seconds = claims.number(at: node)?.floor, bounds.contains(seconds) else {
+            return nil
+        }
         return seconds
     }
 
     /// The first whole second not before the time; for a beginning.
-    static func ceiling(_ value: JSONValue) -> Int64? {
-        guard let number = value.number else { return nil }
-        if let seconds = plainSeconds(number.text.utf8Span.span) { return seconds }
-        guard let below = number.floor, bounds.contains(below) else { return nil }
+    static func ceiling(_ node: JSONNode, in claims: JSONDocument) -> Int64? {
+        if let seconds = plainSeconds(node, in: claims) { return seconds }
+        guard let number = claims.number(at: node), let below = number.floor,
+            bounds.contains(below)
+        else { return nil }
         return number.integer == below ? below : below + 1
     }
 
     /// What nearly all tokens have: up to 15 digits and nothing else.
-    private static func plainSeconds(_ text: Span<UInt8>) -> Int64? {
+    private static func plainSeconds(_ node: JSONNode, in claims: JSONDocument) -> Int64? {
+        guard claims.kind(of: node) == .number else { return nil }
+        let bytes = claims.text
+        let text = bytes.span.extracting(claims.range(of: node))
         guard text.count <= 15 else { return nil }
         var seconds: Int64 = 0
         for i in 0..<text.count {

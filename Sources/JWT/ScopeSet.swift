@@ -1,65 +1,92 @@
 import Bytes
 import JSON
 
-/// The scopes a token carries: octet strings, compared exactly.
-package struct ScopeSet: Sendable, Equatable {
+/// The scopes a token carries: octet strings in the text of its claims, compared exactly.
+struct ScopeSet: Sendable {
+    /// Where a scope stands in the text.
+    private struct Place {
+        let start: UInt32
+        let count: UInt32
+
+        init(_ range: Range<Int>) {
+            start = UInt32(truncatingIfNeeded: range.lowerBound)
+            count = UInt32(truncatingIfNeeded: range.count)
+        }
+
+        var range: Range<Int> { Int(start)..<(Int(start) &+ Int(count)) }
+    }
+
     /// In order of length, then of octets; none twice, none empty.
-    package let sorted: [[UInt8]]
+    private let sorted: [Place]
 
     /// The union over the claims that carry scopes: strings split at U+0020 alone, or arrays of
     /// strings. Anything else in them gives nothing.
-    init(_ names: [ClaimName], in claims: JSONObject) {
-        var scopes: [[UInt8]] = []
-        for name in names {
-            guard let value = name.value(in: claims) else { continue }
-            if let text = value.string {
-                Self.split(text.utf8Span.span, into: &scopes)
-            } else if let array = value.array {
-                for member in array {
-                    if let text = member.string, !text.isEmpty { scopes.append(Array(text.utf8)) }
+    init(_ names: [ClaimName], in claims: JSONDocument) {
+        var scopes: [Place] = []
+        for i in names.indices {
+            guard let node = names[i].value(in: claims) else { continue }
+            if let range = claims.string(at: node) {
+                Self.split(range, of: claims.text, into: &scopes)
+                continue
+            }
+            var element = claims.first(in: node)
+            while let member = element {
+                if let range = claims.string(at: member), !range.isEmpty {
+                    scopes.append(Place(range))
                 }
+                element = claims.next(after: member, in: node)
             }
         }
-        if scopes.count > 1 {
-            scopes.sort { Self.order($0.span, $1.span) < 0 }
-            var kept = 1
-            for i in 1..<scopes.count where scopes[i] != scopes[kept - 1] {
-                scopes.swapAt(i, kept)
-                kept += 1
-            }
-            scopes.removeLast(scopes.count - kept)
-        }
+        if scopes.count > 1 { Self.sort(&scopes, in: claims.text) }
         sorted = scopes
     }
 
-    private static func split(_ text: Span<UInt8>, into scopes: inout [[UInt8]]) {
-        var start = 0
+    private static func split(_ range: Range<Int>, of text: [UInt8], into scopes: inout [Place]) {
+        let text = text.span.extracting(first: range.upperBound)
+        var start = range.lowerBound
         while start < text.count {
             let end = text.firstIndex(of: UInt8(ascii: " "), from: start) ?? text.count
-            if end > start { scopes.append([UInt8](copying: text.extracting(start..<end))) }
+            if end > start { scopes.append(Place(start..<end)) }
             start = end + 1
         }
     }
 
+    private static func sort(_ scopes: inout [Place], in text: [UInt8]) {
+        scopes.sort { order($0, text, text.span.extracting($1.range)) < 0 }
+        var kept = 1
+        for i in 1..<scopes.count
+        where order(scopes[i], text, text.span.extracting(scopes[kept - 1].range)) != 0 {
+            scopes.swapAt(i, kept)
+            kept += 1
+        }
+        scopes.removeLast(scopes.count - kept)
+    }
+
+    /// How many there are.
+    var count: Int { sorted.count }
+
+    /// One of them, in order of length.
+    func range(at index: Int) -> Range<Int> { sorted[index].range }
+
     /// Whether the scope is among them. Allocates nothing.
-    package func contains(_ scope: Span<UInt8>) -> Bool {
+    func contains(_ scope: Span<UInt8>, in text: [UInt8]) -> Bool {
         var low = 0
         var high = sorted.count
         while low < high {
             let middle = (low + high) / 2
-            let candidate = sorted[middle]
-            let order = Self.order(candidate.span, scope)
+            let order = Self.order(sorted[middle], text, scope)
             if order == 0 { return true }
             if order < 0 { low = middle + 1 } else { high = middle }
         }
         return false
     }
 
-    /// Below, at or above zero as `left` stands before, with or after `right`.
-    private static func order(_ left: Span<UInt8>, _ right: Span<UInt8>) -> Int {
-        if left.count != right.count { return left.count - right.count }
-        for i in 0..<left.count where left[i] != right[i] {
-            return Int(left[i]) - Int(right[i])
+    /// Below, at or above zero as the scope at `place` stands before, with or after `other`.
+    private static func order(_ place: Place, _ text: [UInt8], _ other: Span<UInt8>) -> Int {
+        let own = text.span.extracting(place.range)
+        if own.count != other.count { return own.count - other.count }
+        for i in 0..<own.count where own[i] != other[i] {
+            return Int(own[i]) - Int(other[i])
         }
         return 0
     }

@@ -22,16 +22,19 @@ package final class SignatureChecker {
             {
                 return verified
             }
+        case .key(let key):
+            if let verified = check(examined, key) { return verified }
         case .keys(let keys):
             for key in keys {
-                if let check = check(for: key),
-                    let verified = examined.verified(under: .key(key, check))
-                {
-                    return verified
-                }
+                if let verified = check(examined, key) { return verified }
             }
         }
         throw .badSignature
+    }
+
+    private func check(_ examined: ExaminedToken, _ key: JWK) -> VerifiedToken? {
+        guard let check = check(for: key) else { return nil }
+        return examined.verified(under: .key(key, check))
     }
 
     private func check(for key: JWK) -> VerificationKey? {

@@ -48,13 +48,15 @@ package struct TenantRules: Sendable, Equatable {
     }
 
     /// The tenant that an `iss` names; nil where it does not fit or the tenant is not allowed.
-    package func tenant(of issuer: String) -> String? {
-        let (text, before, after) = (issuer.utf8, prefix.utf8, suffix.utf8)
-        guard text.count > before.count + after.count, text.starts(with: before),
-            text.suffix(after.count).elementsEqual(after)
+    package func tenant(of issuer: Span<UInt8>) -> String? {
+        let (before, after) = (prefix.utf8.count, suffix.utf8.count)
+        let end = issuer.count - after
+        guard end > before, end - before <= TenantRules.maxNameBytes,
+            prefix.isExactly(issuer.extracting(first: before)),
+            suffix.isExactly(issuer.extracting(droppingFirst: end)),
+            let name = String(validating: issuer.extracting(before..<end)),
+            TenantRules.isName(name)
         else { return nil }
-        let name = String(text.dropFirst(before.count).dropLast(after.count))
-        guard let name, TenantRules.isName(name) else { return nil }
         if let allowed, !allowed.contains(where: name.isExactly) { return nil }
         return name
     }

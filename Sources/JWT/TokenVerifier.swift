@@ -11,10 +11,14 @@ package final class TokenVerifier {
     private final class Issuer {
         let rules: IssuerRules
         let checks: ClaimChecks
+        let scopeClaims: [ClaimName]
+        let isPattern: Bool
 
         init(_ rules: IssuerRules) {
             self.rules = rules
             checks = ClaimChecks(rules)
+            scopeClaims = rules.scopeClaims
+            isPattern = rules.tenants != nil
         }
     }
 
@@ -104,7 +108,7 @@ package final class TokenVerifier {
         let issuer = issuers[place.issuer]
         guard issuer.checks.admits(parsed.header.algorithm) else { throw .badAlgorithm }
         try issuer.checks.check(type: parsed.header.type)
-        let (lifetime, audiences) = try issuer.checks.check(parsed.claims, at: now)
+        let lifetime = try issuer.checks.check(parsed.claims, at: now)
         guard let slot = slot(of: place) else {
             return .lacksKey(need(place, parsed.header, .keysUnavailable))
         }
@@ -113,11 +117,10 @@ package final class TokenVerifier {
         case .candidates(let candidates):
             return .ready(
                 ExaminedToken(
-                    place: place, token: parsed,
-                    signed: [UInt8](copying: token.extracting(first: parsed.signedCount)),
-                    lifetime: lifetime, audiences: audiences,
-                    scopeClaims: issuer.rules.scopeClaims, candidates: candidates, keySlot: slot,
-                    keyGeneration: keys[slot].generation, policyNumber: policyNumber))
+                    place: place, token: parsed, bytes: [UInt8](copying: token),
+                    lifetime: lifetime, scopeClaims: issuer.scopeClaims, candidates: candidates,
+                    keySlot: slot, keyGeneration: keys[slot].generation,
+                    policyNumber: policyNumber))
         }
     }
 
@@ -156,23 +159,24 @@ package final class TokenVerifier {
 
     /// The issuer by its exact `iss`; where there is none, by a pattern with tenants.
     private func place(
-        of claims: JSONObject, _ admitted: AdmittedIssuers
+        of claims: JSONDocument, _ admitted: AdmittedIssuers
     ) throws(TokenError) -> KeyPlace {
-        guard let name = claims[.issuer]?.string else { throw .unknownIssuer }
-        for (index, issuer) in issuers.enumerated()
-        where issuer.rules.tenants == nil && issuer.rules.issuer.isExactly(name) {
+        guard let range = claims.string(at: claims.member(.issuer)) else { throw .unknownIssuer }
+        let text = claims.text
+        let name = text.span.extracting(range)
+        for index in issuers.indices
+        where !issuers[index].isPattern && issuers[index].rules.issuer.isExactly(name) {
             guard admitted.admits(index) else { throw .unknownIssuer }
             return KeyPlace(issuer: index)
         }
-        for (index, issuer) in issuers.enumerated() {
-            guard let rules = issuer.rules.tenants, let tenant = rules.tenant(of: name) else {
-                continue
-            }
+        for index in issuers.indices where issuers[index].isPattern {
+            guard let rules = issuers[index].rules.tenants, let tenant = rules.tenant(of: name)
+            else { continue }
             guard admitted.admits(index) else { throw .unknownIssuer }
             if let claim = rules.claim {
-                guard let value = claim.value(in: claims)?.string, value.isExactly(tenant) else {
-                    throw .unknownIssuer
-                }
+                guard let range = claims.string(at: claim.value(in: claims)),
+                    tenant.isExactly(text.span.extracting(range))
+                else { throw .unknownIssuer }
             }
             return KeyPlace(issuer: index, tenant: rules.sharesKeys ? nil : tenant)
         }

@@ -1,13 +1,12 @@
 import Bytes
 import JSON
-import OpenSSL
 
 /// A JWT in compact form, taken apart (RFC 7515, section 3.1). Nothing in it may be trusted yet.
 struct UnverifiedToken: Sendable {
     /// The JOSE header.
     let header: JOSEHeader
     /// The claims set.
-    let claims: JSONObject
+    let claims: JSONDocument
     /// How many bytes from the token's start are signed: header, dot and payload.
     let signedCount: Int
     /// The signature's octets.
@@ -37,70 +36,14 @@ struct UnverifiedToken: Sendable {
         signedCount = second
     }
 
-    private static func object(_ segment: Span<UInt8>) throws(TokenError) -> JSONObject {
-        guard let bytes = Base64URL.decode(segment) else { throw .badToken }
+    private static func object(_ segment: Span<UInt8>) throws(TokenError) -> JSONDocument {
+        guard let bytes = [UInt8](base64URL: segment) else { throw .badToken }
         do {
-            if let object = try JSONValue(parsing: bytes.span).object { return object }
+            let document = try JSONDocument(parsing: bytes)
+            if document.kind(of: .root) == .object { return document }
         } catch {
             throw .badToken
         }
         throw .badToken
-    }
-}
-
-/// The members of a JOSE header that we act on (RFC 7515, section 4.1). `jwk`, `jku`, `x5u`, `x5c`
-/// are not among them: a token does not say where to find the key that makes it valid.
-struct JOSEHeader: Sendable {
-    let algorithm: SignatureAlgorithm
-    let keyID: String?
-    let type: String?
-
-    init(_ members: JSONObject) throws(TokenError) {
-        // No extension is understood, and `crit` must not be empty, so whatever it says is refused
-        // (section 4.1.11). `b64: false` would make the payload unencoded (RFC 7797).
-        guard members["crit"] == nil, members["b64"].map({ $0.bool == true }) ?? true else {
-            throw .badToken
-        }
-        guard let name = members["alg"]?.string, let algorithm = SignatureAlgorithm(name: name)
-        else { throw .badAlgorithm }
-        self.algorithm = algorithm
-        keyID = try Self.text("kid", members)
-        type = try Self.text("typ", members)
-    }
-
-    /// A string that may be absent. `null` is not absent.
-    private static func text(
-        _ name: String, _ members: JSONObject
-    ) throws(TokenError) -> String? {
-        guard let value = members[name] else { return nil }
-        guard let text = value.string else { throw .badToken }
-        return text
-    }
-}
-
-/// The headers of the last tokens by their text: an issuer writes the same one into all tokens that
-/// a key of its signs. Not for two threads.
-final class RecentHeaders {
-    private static let maxCount = 4
-    /// A text of more bytes is not worth the memory; usual ones have about 100.
-    private static let maxBytes = 512
-
-    private var entries: [(text: [UInt8], header: JOSEHeader)] = []
-    private var oldest = 0
-
-    func find(_ text: Span<UInt8>) -> JOSEHeader? {
-        for entry in entries where text.isEqual(to: entry.text.span) { return entry.header }
-        return nil
-    }
-
-    func keep(_ header: JOSEHeader, of text: Span<UInt8>) {
-        guard text.count <= RecentHeaders.maxBytes else { return }
-        let entry = (text: [UInt8](copying: text), header: header)
-        if entries.count < RecentHeaders.maxCount {
-            entries.append(entry)
-        } else {
-            entries[oldest] = entry
-            oldest = (oldest + 1) % RecentHeaders.maxCount
-        }
     }
 }

@@ -1,52 +1,74 @@
+import Bytes
 package import JSON
 import OpenSSL
 
 /// A token whose signature and claims were found right under the rules of its issuer. Holding one
 /// shows that: nothing but `ExaminedToken.verified(under:)` below makes it.
 package final class VerifiedToken: Sendable {
+    private let examined: ExaminedToken
     /// The issuer's place in the configuration. A route that does not admit it must refuse the
     /// token.
     package let issuerIndex: Int
-    /// Whose keys it was verified with.
-    package let place: KeyPlace
     /// All claims.
-    package let claims: JSONObject
-    /// The scopes of all claims that carry them.
-    package let scopes: ScopeSet
-    /// `aud`, as strings.
-    package let audiences: [String]
-    /// `sub`, if it is a string.
-    package let subject: String?
-    /// `jti`, if it is a string: the token's name in logs.
-    package let tokenID: String?
-    /// From when to when it is valid.
-    package let lifetime: TokenLifetime
+    package let claims: JSONDocument
+    /// Where `sub` stands in the text of the claims; empty where it is no string.
+    package let subjectRange: Range<Int>
+    /// Where `jti` stands in the text of the claims, the token's name in logs; empty where it is no
+    /// string.
+    package let tokenIDRange: Range<Int>
     /// The key it was verified with; nil for the issuer's secret.
     package let key: JWK?
-    /// Where the verifier held that key.
-    let keySlot: Int
-    /// The generation of the issuer's keys at that time.
-    package let keyGeneration: UInt64
-    /// The verifier's policy number.
-    package let policyNumber: UInt64
+    private let scopeSet: ScopeSet
 
     fileprivate init(_ examined: ExaminedToken, key: JWK?) {
+        self.examined = examined
         issuerIndex = examined.place.issuer
-        place = examined.place
         let claims = examined.token.claims
-        // Without much of the room to grow that the reader's array may have: cached tokens are
-        // many.
-        let room = claims.members.capacity - claims.members.count
-        self.claims = room <= 4 ? claims : JSONObject(members: claims.members.map { $0 })
-        scopes = ScopeSet(examined.scopeClaims, in: claims)
-        audiences = examined.audiences
-        subject = claims[.subject]?.string
-        tokenID = claims[.tokenID]?.string
-        lifetime = examined.lifetime
+        self.claims = claims
+        subjectRange = claims.string(at: claims.member(.subject)) ?? 0..<0
+        tokenIDRange = claims.string(at: claims.member(.tokenID)) ?? 0..<0
         self.key = key
-        keySlot = examined.keySlot
-        keyGeneration = examined.keyGeneration
-        policyNumber = examined.policyNumber
+        scopeSet = ScopeSet(examined.scopeClaims, in: claims)
+    }
+
+    /// Whose keys it was verified with.
+    package var place: KeyPlace { examined.place }
+    /// From when to when it is valid.
+    package var lifetime: TokenLifetime { examined.lifetime }
+    /// The generation of the issuer's keys when it was verified.
+    package var keyGeneration: UInt64 { examined.keyGeneration }
+    /// The verifier's policy number.
+    package var policyNumber: UInt64 { examined.policyNumber }
+    /// Where the verifier held the key.
+    var keySlot: Int { examined.keySlot }
+    /// The whole token, as it came: never for a log.
+    var bytes: [UInt8] { examined.bytes }
+
+    /// Whether one of its scopes is this one.
+    package func hasScope(_ scope: Span<UInt8>) -> Bool {
+        scopeSet.contains(scope, in: claims.text)
+    }
+
+    /// Whether `aud` names this audience.
+    package func hasAudience(_ audience: Span<UInt8>) -> Bool {
+        AudienceClaim.names(audience, in: claims)
+    }
+}
+
+extension VerifiedToken {
+    /// `sub`, if it is a string.
+    package var subject: String? { text(claims.string(at: claims.member(.subject))) }
+    /// `jti`, if it is a string.
+    package var tokenID: String? { text(claims.string(at: claims.member(.tokenID))) }
+    /// The scopes of all claims that carry them, in order of their length.
+    package var scopes: [String] {
+        (0..<scopeSet.count).compactMap { text(scopeSet.range(at: $0)) }
+    }
+
+    private func text(_ range: Range<Int>?) -> String? {
+        guard let range else { return nil }
+        let text = claims.text
+        return String(validating: text.span.extracting(range))
     }
 }
 
@@ -59,17 +81,16 @@ enum PreparedKey {
 extension ExaminedToken {
     /// The verified token, if its signature is right under this key; nil otherwise. The one place
     /// where a signature decides.
-    func verified(under key: PreparedKey) -> VerifiedToken? {
-        let (signature, signed) = (token.signature, self.signed)
+    func verified(under key: borrowing PreparedKey) -> VerifiedToken? {
+        let (signature, bytes) = (token.signature, self.bytes)
+        let signed = bytes.span.extracting(first: token.signedCount)
         switch key {
         case .key(let jwk, let check):
-            guard
-                check.isValid(signature: signature.span, over: signed.span, algorithm: algorithm)
+            guard check.isValid(signature: signature.span, over: signed, algorithm: algorithm)
             else { return nil }
             return VerifiedToken(self, key: jwk)
         case .secret(let secret):
-            guard
-                secret.isValid(signature: signature.span, over: signed.span, algorithm: algorithm)
+            guard secret.isValid(signature: signature.span, over: signed, algorithm: algorithm)
             else { return nil }
             return VerifiedToken(self, key: nil)
         }

@@ -7,6 +7,26 @@ private func json(_ text: String) throws -> JSONValue {
     try JSONValue(parsing: text.utf8Span.span)
 }
 
+/// A claim by itself: a whole text, or the element of an array with others around it.
+private func claims(_ text: String) throws -> [(JSONDocument, JSONNode)] {
+    let whole = try JSONDocument(parsing: Array(text.utf8))
+    let array = try JSONDocument(parsing: Array("[[],\(text),[0]]".utf8))
+    let second = array.first(in: .root).flatMap { array.next(after: $0, in: .root) }
+    return [(whole, .root), (array, try #require(second))]
+}
+
+extension ClaimMatcher {
+    fileprivate func accepts(_ text: String) throws -> Bool {
+        let answers = Set(try claims(text).map { accepts($1, in: $0) })
+        #expect(answers.count == 1)
+        return answers == [true]
+    }
+
+    fileprivate func acceptsNothing() throws -> Bool {
+        accepts(nil, in: try JSONDocument(parsing: Array("{}".utf8)))
+    }
+}
+
 @Suite struct ClaimTests {
     @Test(arguments: [
         ("1", "1", true), ("1", "1.0", true), ("1", "10e-1", true), ("1", "\"1\"", false),
@@ -20,7 +40,7 @@ private func json(_ text: String) throws -> JSONValue {
         ("\"\u{e9}\"", "\"e\u{301}\"", false), ("\"K\"", "\"\u{212a}\"", false),
     ])
     func equalsComparesTheWholeValue(wanted: String, claim: String, accepted: Bool) throws {
-        #expect(ClaimMatcher.equals(try json(wanted)).accepts(try json(claim)) == accepted)
+        #expect(try ClaimMatcher.equals(json(wanted)).accepts(claim) == accepted)
     }
 
     @Test(arguments: [
@@ -29,9 +49,9 @@ private func json(_ text: String) throws -> JSONValue {
     ])
     func inTakesAScalarOfTheList(claim: String, accepted: Bool) throws {
         let matcher = ClaimMatcher.isIn([try json("\"a\""), try json("2"), try json("[\"x\"]")])
-        #expect(matcher.accepts(try json(claim)) == accepted)
-        #expect(!matcher.accepts(try json("[\"x\"]")))
-        #expect(!matcher.accepts(nil))
+        #expect(try matcher.accepts(claim) == accepted)
+        #expect(try !matcher.accepts("[\"x\"]"))
+        #expect(try !matcher.acceptsNothing())
     }
 
     @Test(arguments: [
@@ -40,22 +60,26 @@ private func json(_ text: String) throws -> JSONValue {
         ("{\"admin\":true}", false), ("null", false),
     ])
     func containsAsksForAnElementNeverForASubstring(claim: String, accepted: Bool) throws {
-        #expect(ClaimMatcher.contains(try json("\"admin\"")).accepts(try json(claim)) == accepted)
-        #expect(!ClaimMatcher.contains(try json("\"admin\"")).accepts(nil))
+        #expect(try ClaimMatcher.contains(json("\"admin\"")).accepts(claim) == accepted)
+        #expect(try !ClaimMatcher.contains(json("\"admin\"")).acceptsNothing())
     }
 
     @Test(arguments: [("1", true), ("\"\"", true), ("[]", true), ("false", true), ("null", false)])
     func presentTakesNullForAbsent(claim: String, isPresent: Bool) throws {
-        #expect(ClaimMatcher.present(true).accepts(try json(claim)) == isPresent)
-        #expect(ClaimMatcher.present(false).accepts(try json(claim)) == !isPresent)
-        #expect(!ClaimMatcher.present(true).accepts(nil))
-        #expect(ClaimMatcher.present(false).accepts(nil))
+        #expect(try ClaimMatcher.present(true).accepts(claim) == isPresent)
+        #expect(try ClaimMatcher.present(false).accepts(claim) == !isPresent)
+        #expect(try !ClaimMatcher.present(true).acceptsNothing())
+        #expect(try ClaimMatcher.present(false).acceptsNothing())
     }
 
-    private func encoded(_ claim: JSONValue?) -> (ClaimFieldValue.Outcome, String) {
+    /// What is appended for a claim, and whether it is said to be too long.
+    private func encoded(
+        _ claim: JSONNode?, in claims: JSONDocument
+    ) -> (ClaimFieldValue.Outcome, String) {
         var buffer = ByteBuffer()
         buffer.append("X: ")
-        let outcome = ClaimFieldValue.append(claim, to: &buffer)
+        let outcome = ClaimFieldValue.append(claim, in: claims, to: &buffer)
+        #expect(ClaimFieldValue.isTooLong(claim, in: claims) == (outcome == .tooLong))
         return buffer.withBytes {
             (outcome, String(decoding: [UInt8](copying: $0).dropFirst(3), as: UTF8.self))
         }
@@ -74,10 +98,12 @@ private func json(_ text: String) throws -> JSONValue {
         ("[\"a\",\"\"]", "a,"), ("[\"one\"]", "one"), ("0", "0"),
     ])
     func scalarsAndTheirArraysAreEncoded(claim: String, expected: String) throws {
-        let (outcome, text) = encoded(try json(claim))
-        #expect(outcome == .written)
-        #expect(text == expected)
-        #expect(text.utf8.allSatisfy { $0 >= 0x20 && $0 < 0x7f })
+        for (document, node) in try claims(claim) {
+            let (outcome, text) = encoded(node, in: document)
+            #expect(outcome == .written)
+            #expect(text == expected)
+            #expect(text.utf8.allSatisfy { $0 >= 0x20 && $0 < 0x7f })
+        }
     }
 
     @Test(arguments: [
@@ -86,9 +112,10 @@ private func json(_ text: String) throws -> JSONValue {
         "[\"a\",[]]",
     ])
     func otherClaimsSendNothing(claim: String) throws {
-        #expect(encoded(try json(claim)) == (.none, ""))
-        #expect(encoded(nil) == (.none, ""))
-        #expect(!ClaimFieldValue.isTooLong(try json(claim)))
+        for (document, node) in try claims(claim) {
+            #expect(encoded(node, in: document) == (.none, ""))
+            #expect(encoded(nil, in: document) == (.none, ""))
+        }
     }
 
     @Test(arguments: [
@@ -96,10 +123,13 @@ private func json(_ text: String) throws -> JSONValue {
         (",", 2730, true), (",", 2731, false),
     ])
     func longClaimsAreRefused(unit: String, count: Int, isShort: Bool) throws {
-        let claim = JSONValue(.string(String(repeating: unit, count: count)))
-        #expect(encoded(claim).0 == (isShort ? .written : .tooLong))
-        #expect(ClaimFieldValue.isTooLong(claim) == !isShort)
-        #expect(ClaimFieldValue.isTooLong(JSONValue(.array([claim]))) == !isShort)
-        #expect(encoded(claim).1.isEmpty == !isShort)
+        let claim = "\"\(String(repeating: unit, count: count))\""
+        for text in [claim, "[\(claim)]"] {
+            for (document, node) in try claims(text) {
+                let (outcome, written) = encoded(node, in: document)
+                #expect(outcome == (isShort ? .written : .tooLong))
+                #expect(written.isEmpty == !isShort)
+            }
+        }
     }
 }

@@ -27,6 +27,19 @@ import Testing
         }
     }
 
+    @Test("Neither an examined nor a verified token describes itself by what it says")
+    func descriptions() throws {
+        let verifier = TokenVerifier([secretRules()])
+        let examined = try #require(try ready(mint(claims()), verifier))
+        let verified = try verifier.complete(examined)
+        #expect("\(examined) \(verified) \(verified.claims)".utf8.count < 80)
+        let all = [
+            String(reflecting: examined), String(reflecting: verified),
+            String(reflecting: verified.claims),
+        ]
+        #expect(all.allSatisfy { $0.utf8.count < 40 })
+    }
+
     @Test("A forged signature passes the examination and neither check", arguments: mintedTokens)
     func forged(_ name: String, _ token: String, _ key: String) throws {
         let isSecret = key == "secret"

@@ -222,7 +222,11 @@ import Testing
         let token = try verified(mintedTokens[0].token, by: verifier)
         #expect(token.issuerIndex == 0)
         #expect(token.subject == "alice" && token.tokenID == "t-1")
-        #expect(token.audiences == ["https://api.example.com"])
+        let audience = "https://api.example.com"
+        for name in [audience, audience + "/", String(audience.dropLast()), "", "alice"] {
+            let isNamed = token.hasAudience(name.utf8Span.span)
+            #expect(isNamed == (name == audience))
+        }
         #expect(
             token.lifetime
                 == TokenLifetime(begins: 1_700_000_000, expires: 1_700_003_600, leeway: 60))

@@ -19,9 +19,8 @@ import Testing
     func union(_ members: String, _ expected: [String]) throws {
         let token = try verified(
             mint(claims().dropLast() + "," + members + "}"), by: TokenVerifier([secretRules()]))
-        #expect(
-            Set(token.scopes.sorted.map { String(decoding: $0, as: UTF8.self) }) == Set(expected))
-        #expect(token.scopes.sorted.count == expected.count)
+        #expect(Set(token.scopes) == Set(expected))
+        #expect(token.scopes.count == expected.count)
         for scope in ["a", "b", "c", "ab", "a b", "A", "", "a ", " a", "orders"] {
             #expect(has(token, scope) == expected.contains(scope))
         }
@@ -46,8 +45,7 @@ import Testing
         let token = try verified(
             mint(claims([("realm_access", #"{"roles":["admin","user"]}"#), ("scope", "\"x\"")])),
             by: verifier)
-        #expect(
-            token.scopes.sorted.map { String(decoding: $0, as: UTF8.self) } == ["user", "admin"])
+        #expect(token.scopes == ["user", "admin"])
     }
 
     @Test("Each of a thousand scopes is found, and nothing between them")
@@ -65,6 +63,6 @@ import Testing
 
     private func has(_ token: VerifiedToken, _ scope: String) -> Bool {
         let bytes = Array(scope.utf8)
-        return token.scopes.contains(bytes.span)
+        return token.hasScope(bytes.span)
     }
 }

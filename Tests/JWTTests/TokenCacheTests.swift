@@ -22,12 +22,18 @@ import Testing
         func admit(_ token: String, at time: TokenTime = start) throws {
             let bytes = Array(token.utf8)
             let verified = try verifier.verify(bytes.span, now: time.wallSeconds)
-            cache.insert(verified, for: bytes.span, at: time)
+            cache.insert(verified, cache.key(of: bytes.span), at: time)
         }
 
         func has(_ token: String, at time: TokenTime = start) -> Bool {
             let bytes = Array(token.utf8)
-            return cache.find(bytes.span, at: time, trustedBy: verifier) != nil
+            return find(bytes, at: time, trustedBy: verifier) != nil
+        }
+
+        func find(
+            _ token: [UInt8], at time: TokenTime = start, trustedBy verifier: TokenVerifier
+        ) -> VerifiedToken? {
+            cache.find(token.span, cache.key(of: token.span), at: time, trustedBy: verifier)
         }
     }
 
@@ -62,8 +68,8 @@ import Testing
         let bench = Bench()
         let bytes = Array(mint(claims()).utf8)
         let verified = try bench.verifier.verify(bytes.span, now: mintedAt)
-        bench.cache.insert(verified, for: bytes.span, at: Self.start)
-        let found = bench.cache.find(bytes.span, at: Self.start, trustedBy: bench.verifier)
+        bench.cache.insert(verified, bench.cache.key(of: bytes.span), at: Self.start)
+        let found = bench.find(bytes, trustedBy: bench.verifier)
         #expect(found === verified)
     }
 
@@ -136,11 +142,11 @@ import Testing
         let bench = Bench()
         let token = Array(mint(claims()).utf8)
         let old = try bench.verifier.verify(token.span, now: mintedAt)
-        bench.cache.insert(old, for: token.span, at: Self.start)
+        bench.cache.insert(old, bench.cache.key(of: token.span), at: Self.start)
         let next = TokenVerifier([secretRules()], policyNumber: 1)
-        let found = bench.cache.find(token.span, at: Self.start, trustedBy: next)
+        let found = bench.find(token, trustedBy: next)
         #expect(found == nil)
-        let none = bench.cache.find(token.span, at: Self.start, trustedBy: bench.verifier)
+        let none = bench.find(token, trustedBy: bench.verifier)
         #expect(none == nil)
     }
 

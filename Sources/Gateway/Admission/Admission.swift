@@ -3,6 +3,7 @@ internal import Bytes
 internal import Configuration
 internal import EventLoop
 internal import HTTP
+internal import JSON
 internal import JWT
 internal import Telemetry
 
@@ -352,12 +353,10 @@ final class Admission {
 
     private func identify(_ record: RequestRecord, _ token: VerifiedToken) {
         guard worker.isLogging else { return }
-        let subject = token.subject ?? ""
-        let tokenID = token.tokenID ?? ""
         let issuer = issuerNames[token.issuerIndex]
-        let subjectText = subject.utf8Span
-        let tokenIDText = tokenID.utf8Span
+        let claims = token.claims.text
         record.line.identify(
-            subject: subjectText.span, issuer: issuer.span, tokenID: tokenIDText.span)
+            subject: claims.span.extracting(token.subjectRange), issuer: issuer.span,
+            tokenID: claims.span.extracting(token.tokenIDRange))
     }
 }

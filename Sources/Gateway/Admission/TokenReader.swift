@@ -77,14 +77,15 @@ final class TokenReader {
         _ pending: PendingVerdict?
     ) throws(Failure) -> Finding {
         let now = now
+        let key = cache.key(of: token)
         let outcome = pending?.takeOutcome()
         // A key that went meanwhile takes its tokens along.
         if case .verified(let verified)? = outcome,
             verifier.stillTrusts(verified, now: now.wallSeconds)
         {
-            return .credential(admit(verified, token, now))
+            return .credential(admit(verified, key, now))
         }
-        if let known = cache.find(token, at: now, trustedBy: verifier) {
+        if let known = cache.find(token, key, at: now, trustedBy: verifier) {
             worker.counters.tokenCacheHits += 1
             return .credential(.verified(known))
         }
@@ -94,14 +95,14 @@ final class TokenReader {
         case .refused(let error): return .credential(.refused(error))
         case .overloaded: throw .overloaded
         }
-        return try examine(token, route, client, record, pending, now)
+        return try examine(token, key, route, client, record, pending, now)
     }
 
     /// Looks at a token that is not known. It may lack a key that is worth waiting for, or have to
     /// wait for its signature's turn.
     private func examine(
-        _ token: Span<UInt8>, _ route: Int, _ client: Client, _ record: RequestRecord,
-        _ pending: PendingVerdict?, _ now: TokenTime
+        _ token: Span<UInt8>, _ key: TokenKey, _ route: Int, _ client: Client,
+        _ record: RequestRecord, _ pending: PendingVerdict?, _ now: TokenTime
     ) throws(Failure) -> Finding {
         let examined: ExaminedToken
         do throws(TokenError) {
@@ -113,7 +114,7 @@ final class TokenReader {
                 return .credential(.refused(need.refusal))
             }
             if signatures.mayCheckNow(examined) {
-                return .credential(admit(try signatures.check(examined), token, now))
+                return .credential(admit(try signatures.check(examined), key, now))
             }
         } catch {
             // One that could be taken apart is well-formed; of others it is yet to be seen.
@@ -137,9 +138,9 @@ final class TokenReader {
     }
 
     private func admit(
-        _ verified: VerifiedToken, _ token: Span<UInt8>, _ now: TokenTime
+        _ verified: VerifiedToken, _ key: TokenKey, _ now: TokenTime
     ) -> Credential {
-        cache.insert(verified, for: token, at: now)
+        cache.insert(verified, key, at: now)
         uses.note(verified, unixSeconds: now.wallSeconds)
         return .verified(verified)
     }

@@ -165,7 +165,7 @@ struct UpstreamRequest: ~Copyable {
             let start = output.count
             output.append(field.name)
             let claim = field.claim.value(in: identity.claims)
-            if ClaimFieldValue.append(claim, to: &output) == .written {
+            if ClaimFieldValue.append(claim, in: identity.claims, to: &output) == .written {
                 output.append("\r\n")
             } else {
                 output.truncate(to: start)
