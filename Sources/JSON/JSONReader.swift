@@ -9,7 +9,7 @@ struct JSONReader {
     private var position = 0
     /// The record of the innermost container that is open; -1 outside of all. While one is open,
     /// its `link` is the one around it, and its `start` tells of its names: see `isNew`.
-    private var open = -1
+    private var innermost = -1
     /// How many more containers may be opened.
     private var depthLeft: Int
     /// The names of objects that have many, by the object's record.
@@ -73,7 +73,7 @@ struct JSONReader {
                 closeContainer()
                 return false
             }
-            records[open].count &+= 1
+            records[innermost].count &+= 1
             return true
         case UInt8(ascii: "t"): try read("true", as: .bool, text)
         case UInt8(ascii: "f"): try read("false", as: .bool, text)
@@ -87,13 +87,13 @@ struct JSONReader {
     /// outermost value is over.
     private mutating func standsAtNextValue(_ text: Span<UInt8>) throws(JSONError) -> Bool {
         skipWhiteSpace(text)
-        while open >= 0 {
+        while innermost >= 0 {
             let byte = try byte(of: text)
-            let isObject = records[open].kind == .object
+            let isObject = records[innermost].kind == .object
             if byte == UInt8(ascii: ",") {
                 position &+= 1
                 skipWhiteSpace(text)
-                if isObject { try readName(text) } else { records[open].count &+= 1 }
+                if isObject { try readName(text) } else { records[innermost].count &+= 1 }
                 return true
             }
             guard byte == (isObject ? UInt8(ascii: "}") : UInt8(ascii: "]")) else {
@@ -113,18 +113,18 @@ struct JSONReader {
         depthLeft &-= 1
         records.append(
             JSONRecord(
-                kind: kind, start: 0, count: 0, link: UInt32(truncatingIfNeeded: open),
+                kind: kind, start: 0, count: 0, link: UInt32(truncatingIfNeeded: innermost),
                 offset: UInt32(truncatingIfNeeded: position)))
-        open = records.count &- 1
+        innermost = records.count &- 1
         position &+= 1
     }
 
     /// Steps out of the innermost container, at its bracket.
     private mutating func closeContainer() {
-        if records[open].count > JSONReader.fewNames { manyNames[open] = nil }
-        let around = Int32(bitPattern: records[open].link)
-        records[open].link = UInt32(truncatingIfNeeded: records.count)
-        open = Int(around)
+        if records[innermost].count > JSONReader.fewNames { manyNames[innermost] = nil }
+        let around = Int32(bitPattern: records[innermost].link)
+        records[innermost].link = UInt32(truncatingIfNeeded: records.count)
+        innermost = Int(around)
         depthLeft &+= 1
         position &+= 1
     }
@@ -156,7 +156,7 @@ struct JSONReader {
             count: UInt32(truncatingIfNeeded: count), link: key.word,
             offset: UInt32(truncatingIfNeeded: offset))
         guard isNew(name, text) else { throw JSONError(.duplicateName, at: offset) }
-        records[open].count &+= 1
+        records[innermost].count &+= 1
         records.append(name)
         skipWhiteSpace(text)
         guard try byte(of: text) == UInt8(ascii: ":") else {
@@ -169,13 +169,13 @@ struct JSONReader {
     /// Whether the open object has no such name yet. One bit of 32 for each name it has, chosen by
     /// the name's key, spares most names a look at the others.
     private mutating func isNew(_ name: JSONRecord, _ text: Span<UInt8>) -> Bool {
-        if records[open].count >= JSONReader.fewNames { return isNewAmongMany(name, text) }
+        if records[innermost].count >= JSONReader.fewNames { return isNewAmongMany(name, text) }
         let bit = 1 as UInt32 &<< ((name.link &* 0x9e37_79b9) &>> 27)
-        if records[open].start & bit == 0 {
-            records[open].start |= bit
+        if records[innermost].start & bit == 0 {
+            records[innermost].start |= bit
             return true
         }
-        var i = open &+ 1
+        var i = innermost &+ 1
         while i < records.count {
             if records[i].link == name.link {
                 let isWhole = JSONName.Key(word: name.link).isWhole
@@ -187,17 +187,17 @@ struct JSONReader {
     }
 
     private mutating func isNewAmongMany(_ name: JSONRecord, _ text: Span<UInt8>) -> Bool {
-        if manyNames[open] == nil {
+        if manyNames[innermost] == nil {
             var names: Set<[UInt8]> = []
-            var i = open &+ 1
+            var i = innermost &+ 1
             while i < records.count {
                 names.insert(bytes(of: records[i], text))
                 i = Int(records[i &+ 1].link)
             }
-            manyNames[open] = names
+            manyNames[innermost] = names
         }
         let name = bytes(of: name, text)
-        return manyNames[open]?.insert(name).inserted ?? true
+        return manyNames[innermost]?.insert(name).inserted ?? true
     }
 
     private func bytes(of name: JSONRecord, _ text: Span<UInt8>) -> [UInt8] {
