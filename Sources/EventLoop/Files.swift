@@ -9,6 +9,10 @@ package enum Files {
         private let size: Int64
         private let seconds: Int
         private let nanoseconds: Int
+        /// Of the last change of anything about the file, which nobody can set back: a copy that
+        /// keeps its size and its time is another version all the same.
+        private let changeSeconds: Int
+        private let changeNanoseconds: Int
 
         init(_ status: stat) {
             device = UInt64(status.st_dev)
@@ -16,14 +20,27 @@ package enum Files {
             size = Int64(status.st_size)
             seconds = status.st_mtim.tv_sec
             nanoseconds = status.st_mtim.tv_nsec
+            changeSeconds = status.st_ctim.tv_sec
+            changeNanoseconds = status.st_ctim.tv_nsec
         }
     }
 
-    /// The file's contents, at most `maxBytes`; a larger one is an error (`EFBIG`).
-    package static func read(_ path: String, maxBytes: Int) throws(SystemError) -> [UInt8] {
-        let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
+    /// The file's contents, at most `maxBytes`; a larger one is an error (`EFBIG`), and so is a
+    /// pipe (`EINVAL`), whose other end could make this wait for ever. `mayWait`: takes a pipe too.
+    package static func read(
+        _ path: String, maxBytes: Int, mayWait: Bool = false
+    ) throws(SystemError) -> [UInt8] {
+        // Without O_NONBLOCK, opening a pipe waits for its other end.
+        let flags = O_RDONLY | O_CLOEXEC | (mayWait ? 0 : O_NONBLOCK)
+        let descriptor = unsafe open(path, flags)
         guard descriptor >= 0 else { throw .last(.open) }
         defer { close(descriptor) }
+        if !mayWait {
+            var status = stat()
+            // The record is a local.
+            guard unsafe fstat(descriptor, &status) == 0 else { throw .last(.fstat) }
+            guard status.st_mode & S_IFMT != S_IFIFO else { throw SystemError(.open, code: EINVAL) }
+        }
         return try contents(of: descriptor, maxBytes: maxBytes)
     }
 

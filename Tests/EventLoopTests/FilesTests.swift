@@ -36,6 +36,17 @@ import Testing
         #expect(Files.fingerprint(path) == nil)
     }
 
+    @Test("A pipe, which may never end, is read only where that is wanted")
+    func pipe() throws {
+        let made = unsafe mkfifo(path, 0o600)
+        try #require(made == 0)
+        #expect(throws: SystemError(.open, code: EINVAL)) { try Files.read(path, maxBytes: 10) }
+        let own = path
+        let writer = Foundation.Thread { try? Data("text".utf8).write(to: URL(fileURLWithPath: own)) }
+        writer.start()
+        #expect(try Files.read(path, maxBytes: 10, mayWait: true) == Array("text".utf8))
+    }
+
     @Test("A fingerprint stays while nobody touches the file, and is its own file's")
     func fingerprintStays() throws {
         try put("same")
@@ -56,6 +67,24 @@ import Testing
         try files.setAttributes([.modificationDate: try #require(time)], ofItemAtPath: next)
         try files.removeItem(atPath: path)
         try files.moveItem(atPath: next, toPath: path)
+        #expect(Files.fingerprint(path) != before)
+    }
+
+    @Test("A file rewritten in place with its size and time has another fingerprint")
+    func rewritten() throws {
+        let files = FileManager.default
+        try put("first")
+        let before = Files.fingerprint(path)
+        let time = try #require(
+            try files.attributesOfItem(atPath: path)[.modificationDate] as? Date)
+        // The file system's clock moves on within some milliseconds.
+        let end = Date(timeIntervalSinceNow: 5)
+        while Files.fingerprint(path) == before, Date() < end {
+            let handle = try FileHandle(forWritingTo: URL(fileURLWithPath: path))
+            try handle.write(contentsOf: Data("other".utf8))
+            try handle.close()
+            try files.setAttributes([.modificationDate: time], ofItemAtPath: path)
+        }
         #expect(Files.fingerprint(path) != before)
     }
 

@@ -25,7 +25,9 @@ package struct ConfigurationFile {
     package func read(checkingKeyFiles: Bool) -> Outcome {
         let text: [UInt8]
         do throws(SystemError) {
-            text = try Files.read(path, maxBytes: ConfigurationDecoder.maxBytes)
+            // `check` and `serve` take what another command writes, too.
+            text = try Files.read(
+                path, maxBytes: ConfigurationDecoder.maxBytes, mayWait: true)
         } catch {
             let hint = error.isNotFound ? "; name it with --config" : ""
             return Outcome(
