@@ -79,6 +79,7 @@ import Testing
             let bytes = (0..<length).map { UInt8($0 + 0x41) }
             let same = bytes
             #expect(isEqual(bytes, same))
+            #expect(isEqualIgnoringCase(bytes, bytes.map(ASCII.lowercased)))
             let longer = bytes + [0]
             #expect(!isEqual(bytes, longer))
             #expect(!isEqualIgnoringCase(bytes, longer))
