@@ -1,23 +1,21 @@
 /// The keys that an issuer was found not to have: a bounded memory of one worker for one set, so
 /// that a storm of unknown `kid`s asks nothing of anyone.
 ///
-/// A `kid` that a look did not find is absent for one cool-down from that look; each later look
-/// that still lacks it doubles that, up to ten minutes. Keys are named by a 64-bit hash under a
-/// secret of the worker, of the algorithm's family and the `kid`. What is forgotten costs one more
-/// look, which the schedule bounds.
+/// A `kid` that a look did not find is absent for one cool-down from that look, however often it
+/// was missed before: a key may be published at any time, and nothing but the cool-down is to keep
+/// it from being found. Keys are named by a 64-bit hash under a secret of the worker, of the
+/// algorithm's family and the `kid`. What is forgotten costs one more look, which the schedule
+/// bounds.
 package struct UnknownKeys: Sendable {
     /// Most keys remembered.
     package static let capacity = 1024
-    /// Longest absence.
-    package static let maxAbsence: Int64 = 600_000
     /// A hash has its place in one row of these many; the row's oldest goes.
     private static let rowLength = 8
 
     private struct Entry {
         var hash: UInt64 = 0
         var missedAt: Int64 = .min
-        /// 0 for a place that is free.
-        var absence: Int64 = 0
+        var isTaken = false
     }
 
     private let cooldown: Int64
@@ -30,13 +28,12 @@ package struct UnknownKeys: Sendable {
     }
 
     /// How many keys are remembered, absent still or not.
-    package var count: Int { entries.count { $0.absence > 0 } }
+    package var count: Int { entries.count(where: \.isTaken) }
 
     /// Whether a look for this key would be pointless now.
     package func isAbsent(_ hash: UInt64, now: Int64) -> Bool {
         guard let place = place(of: hash) else { return false }
-        let entry = entries[place]
-        return now < entry.missedAt.addingSaturated(entry.absence)
+        return now < entries[place].missedAt.addingSaturated(cooldown)
     }
 
     /// Notes the keys that a look did not find; `now` is the look's time, when it began.
@@ -44,19 +41,11 @@ package struct UnknownKeys: Sendable {
         for hash in hashes { missed(hash, now: now) }
     }
 
-    /// Notes a key that a look, which began then, did not find. The same look counts once.
+    /// Notes a key that a look, which began then, did not find.
     package mutating func missed(_ hash: UInt64, now: Int64) {
         if entries.isEmpty { entries = Array(repeating: Entry(), count: Self.capacity) }
-        guard let place = place(of: hash) else {
-            let entry = Entry(hash: hash, missedAt: now, absence: cooldown)
-            entries[oldest(inRowOf: hash)] = entry
-            return
-        }
-        guard entries[place].missedAt != now else { return }
-        let longest = max(cooldown, Self.maxAbsence)
-        let doubled = entries[place].absence.multipliedSaturated(by: 2)
-        entries[place].absence = min(doubled, longest)
-        entries[place].missedAt = now
+        let place = place(of: hash) ?? oldest(inRowOf: hash)
+        entries[place] = Entry(hash: hash, missedAt: now, isTaken: true)
     }
 
     /// Forgets all: the set has changed, so any of them may be there now.
@@ -72,7 +61,7 @@ package struct UnknownKeys: Sendable {
 
     private func place(of hash: UInt64) -> Int? {
         guard !entries.isEmpty else { return nil }
-        for i in row(of: hash) where entries[i].hash == hash && entries[i].absence > 0 {
+        for i in row(of: hash) where entries[i].hash == hash && entries[i].isTaken {
             return i
         }
         return nil

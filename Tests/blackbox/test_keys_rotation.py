@@ -9,7 +9,7 @@ from harness.client import Connection, request_bytes
 from harness.gateway import poll
 from harness.h2c import concurrently
 from harness.http2 import Client
-from harness.issuer import KEYS, hang, serve_keys, slow
+from harness.issuer import KEYS, failing, hang, serve_keys, slow
 from harness.tokens import ec_key, mint, rsa_key
 from harness.upstream import OK
 
@@ -130,6 +130,48 @@ def test_a_hundred_wait_for_an_issuer_and_no_more(issuers, keyed):
     assert concurrently([lambda t=t: ask(t) for t in tokens]) == [401] * 140
     assert sum(seconds > 0.75 for seconds in taken) <= 100 and max(taken) < 2.5
     assert sum(seconds > 0.75 for seconds in taken) >= 60, "most of them did wait"
+
+
+def test_the_hundred_are_counted_over_all_workers(issuers, keyed):
+    issuer = issuers(KEY)
+    gateway = keyed(main=issuer, options={"workers": 4})
+    issuer.behaves(hang)
+    tokens = [issuer.mint(KEY, header={"kid": f"none-{n}"}) for n in range(240)]
+
+    def ask(token):
+        began = time.monotonic()
+        assert gateway.answer(token) == 401
+        return time.monotonic() - began
+
+    taken = concurrently([lambda t=t: ask(t) for t in tokens])
+    waited = sum(seconds > 0.75 for seconds in taken)
+    assert 60 <= waited <= 100, sorted(taken)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_rotation_right_after_an_outage_works_on_its_first_request(issuers, keyed, workers):
+    """Looks for first keys, which tokens caused meanwhile, spend no cool-down of the rotation's."""
+    issuer = issuers(KEY)
+    issuer.behaves(failing)
+    gateway = keyed(main=issuer, wait=False, options={"workers": workers})
+    gateway.until_fault()
+    assert set(gateway.at_once([issuer.mint(KEY, sub=str(n)) for n in range(20)])) == {503}
+    issuer.behaves()
+    gateway.until_keys()
+    poll(lambda: gateway.answer(issuer.mint(KEY)) == 200, 5, "the keys in force")
+    issuer.publish(KEY, NEXT)
+    assert [gateway.answer(issuer.mint(NEXT, sub=str(n))) for n in range(8)] == [200] * 8
+    assert gateway.status()["unknownKeyFetches"] == 1
+
+
+def test_withdrawn_keys_are_looked_for_although_a_cool_down_was_spent(issuers, keyed):
+    issuer = issuers(KEY)
+    gateway = keyed(main=issuer.block(keys={"maxStale": "2s", "timeout": "500ms"}))
+    assert gateway.answer(issuer.mint(NEXT)) == 401
+    issuer.behaves(failing)
+    gateway.until(lambda status: status["state"] == "none", "withdrawal")
+    issuer.behaves()
+    assert gateway.answer(issuer.mint(KEY)) == 200
 
 
 def test_pipelined_requests_behind_a_waiting_one_keep_their_order(issuers, keyed):

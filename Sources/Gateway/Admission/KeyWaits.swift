@@ -8,15 +8,10 @@ internal import Keys
 /// key, lets a bounded number of requests wait for it, and remembers what it did not find, so that
 /// a storm of unknown `kid`s costs a look-up in a table.
 final class KeyWaits {
-    /// Most requests that wait for the keys of one place. More would only be more memory: whoever
-    /// comes later is told at once what those who wait are told in a second.
-    private static let maxWaiters = 100
-    /// Most that wait for any keys.
-    private static let maxWaitersInAll = 1000
     /// Most looks that one request waits for, where one said nothing about its key.
     private static let maxLooks = 2
-    /// Most places of which anything is known: tenants' names come from outside.
-    private static let maxPlaces = 256
+    /// Most tenants of which anything is known: their names come from outside.
+    private static let maxTenants = 256
 
     private final class Place {
         /// A look that was asked for is under way.
@@ -39,13 +34,17 @@ final class KeyWaits {
     /// For each issuer the least milliseconds between looks for unknown keys; nil where its keys
     /// are not fetched, so that waiting for others is pointless.
     private let cooldowns: [Int64?]
+    /// How many wait for each issuer's keys at all workers.
+    private let waiters: KeyWaiters
     private let ask: (KeyPlace) -> Void
     private var places: [KeyPlace: Place] = [:]
+    private var tenantCount = 0
     private(set) var count = 0
 
     /// `ask`: asks for a look. Its end is told by `lookEnded`.
-    init(cooldowns: [Int64?], ask: @escaping (KeyPlace) -> Void) {
+    init(cooldowns: [Int64?], waiters: KeyWaiters, ask: @escaping (KeyPlace) -> Void) {
         self.cooldowns = cooldowns
+        self.waiters = waiters
         self.ask = ask
     }
 
@@ -62,15 +61,14 @@ final class KeyWaits {
             if place.didSucceed || last.waits >= KeyWaits.maxLooks { return false }
         }
         if need.refusal == .unknownKey, place.absent.isAbsent(need.hash, now: now) { return false }
-        guard place.waiters.count < KeyWaits.maxWaiters, count < KeyWaits.maxWaitersInAll else {
-            return false
+        if !place.isLooking {
+            guard now >= place.nextLookAt else { return false }
+            // Whether this one may wait or not: the next may not have to.
+            place.isLooking = true
+            place.askedAt = now
+            ask(need.place)
         }
-        if place.isLooking { return true }
-        guard now >= place.nextLookAt else { return false }
-        place.isLooking = true
-        place.askedAt = now
-        ask(need.place)
-        return true
+        return waiters.enter(need.place.issuer)
     }
 
     /// A request waits for a key.
@@ -88,13 +86,17 @@ final class KeyWaits {
         else { return }
         place.waiters.remove(at: index)
         count -= 1
+        waiters.leave(name.issuer, 1)
     }
 
-    /// Another set is in force: whatever was missing may be there.
+    /// Another set is in force: whatever was missing may be there. When a look may be asked for was
+    /// said of the last set: a pause while there were no keys is none for the keys there are, nor
+    /// the other way round. Who asks too early is refused, and told the time.
     func keysChanged(_ name: KeyPlace) {
         guard let place = places[name] else { return }
         place.absent.removeAll()
-        for pending in takeWaiters(place) { pending.settle(.lookAgain) }
+        place.nextLookAt = .min
+        for pending in takeWaiters(name, place) { pending.settle(.lookAgain) }
     }
 
     /// The look that was asked for came to its end, or was refused. `didSucceed`: a set was seen
@@ -105,33 +107,42 @@ final class KeyWaits {
         place.looks += 1
         place.nextLookAt = next
         place.didSucceed = didSucceed
-        for pending in takeWaiters(place) { pending.settle(.lookAgain) }
+        for pending in takeWaiters(name, place) { pending.settle(.lookAgain) }
     }
 
-    private func takeWaiters(_ place: Place) -> [PendingVerdict] {
-        let waiters = place.waiters
+    private func takeWaiters(_ name: KeyPlace, _ place: Place) -> [PendingVerdict] {
+        let taken = place.waiters
         place.waiters = []
-        count -= waiters.count
-        return waiters
+        count -= taken.count
+        waiters.leave(name.issuer, taken.count)
+        return taken
     }
 
     /// What is known of a place, now at the latest; nil where its keys are not fetched, or too many
-    /// places are being looked at.
+    /// tenants are being looked for.
     private func place(_ name: KeyPlace) -> Place? {
         if let place = places[name] { return place }
         guard name.issuer < cooldowns.count, let cooldown = cooldowns[name.issuer] else {
             return nil
         }
-        if places.count >= KeyWaits.maxPlaces {
-            // The one that may be asked about the soonest: what is forgotten costs a question.
-            let victim = places.filter { !$0.value.isLooking && $0.key.tenant != nil }
-                .min { $0.value.nextLookAt < $1.value.nextLookAt }
-            guard let victim else { return nil }
-            places[victim.key] = nil
+        if name.tenant != nil {
+            guard makeRoom() else { return nil }
+            tenantCount += 1
         }
         let place = Place(cooldown: cooldown)
         places[name] = place
         return place
+    }
+
+    /// Forgets the tenant that may be asked about the soonest: what is forgotten costs a question.
+    private func makeRoom() -> Bool {
+        guard tenantCount >= KeyWaits.maxTenants else { return true }
+        let victim = places.filter { !$0.value.isLooking && $0.key.tenant != nil }
+            .min { $0.value.nextLookAt < $1.value.nextLookAt }
+        guard let victim else { return false }
+        places[victim.key] = nil
+        tenantCount -= 1
+        return true
     }
 }
 

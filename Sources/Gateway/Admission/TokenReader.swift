@@ -27,9 +27,10 @@ final class TokenReader {
         verifier = TokenVerifier(
             configuration.issuers.map(\.rules), maxTokenBytes: configuration.limits.token)
         cache = TokenCache(configuration.tokenCache)
-        waits = KeyWaits(cooldowns: configuration.issuers.map(\.keys.unknownKeyCooldown)) {
-            [unowned worker] in worker.tellControl(.keysWanted($0, worker: worker.index))
-        }
+        waits = KeyWaits(
+            cooldowns: configuration.issuers.map(\.keys.unknownKeyCooldown),
+            waiters: worker.keyWaiters
+        ) { [unowned worker] in worker.tellControl(.keysWanted($0, worker: worker.index)) }
         uses = KeyUses(loop: worker.loop) { [unowned worker] in
             worker.tellControl(.keysUsed($0))
         }

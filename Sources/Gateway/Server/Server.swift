@@ -105,6 +105,7 @@ package struct Server {
             mailboxes: mailboxes, control: try Mailbox(), verification: verification,
             budget: ConnectionBudget(
                 limit: configuration.limits.connections ?? affordable, workers: workerCount),
+            keyWaiters: KeyWaiters(issuers: configuration.issuers.count),
             accessLog: accessLog, logger: logger)
     }
 }

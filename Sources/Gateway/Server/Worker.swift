@@ -19,6 +19,7 @@ struct WorkerContext: Sendable {
     /// Checks the signatures for which the workers have no time.
     let verification: VerificationPool
     let budget: ConnectionBudget
+    let keyWaiters: KeyWaiters
     /// Nil where no access log is kept.
     let accessLog: AccessLog?
     /// For events that are not requests.
@@ -59,6 +60,8 @@ final class Worker {
 
     /// Its number among the workers.
     let index: Int
+    /// Who waits for keys, at all workers.
+    var keyWaiters: KeyWaiters { context.keyWaiters }
     private let context: WorkerContext
     private var listeners: [Listener] = []
     private let listenerSettings: [ListenerSettings]

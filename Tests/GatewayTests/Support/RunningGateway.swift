@@ -54,6 +54,7 @@ final class RunningGateway {
             mailboxes: mailboxes, control: try Mailbox(), verification: pool,
             budget: ConnectionBudget(
                 limit: configuration.limits.connections ?? 10_000, workers: workerCount),
+            keyWaiters: KeyWaiters(issuers: configuration.issuers.count),
             accessLog: log, logger: logger)
         self.configuration = configuration
         addresses = sockets[0].map(\.address)
