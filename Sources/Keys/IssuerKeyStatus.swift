@@ -83,6 +83,15 @@ package struct IssuerKeyStatus: Sendable, Equatable {
 }
 
 extension IssuerKeyStatus {
+    /// Whether there are keys, or were: some look has succeeded.
+    package var hasHadKeys: Bool {
+        let ended =
+            nextFetchAt == nil
+            ? counts.fetches.subtractingReportingOverflow(1).partialValue
+            : counts.fetches
+        return state != .none || ended > counts.failures
+    }
+
     /// Writes the status as a JSON object, as an element or after a name.
     package func write(to output: inout ByteBuffer) {
         output.beginJSONObject()

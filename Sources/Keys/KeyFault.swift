@@ -2,6 +2,10 @@ package import JWT
 
 /// Why a look for keys, or a snapshot of them, gave none. Whatever it is, the last good set stays.
 package enum KeyFault: Error, Equatable, Hashable, Sendable {
+    // Files.
+    /// A file that is not there, may not be read, or is too large.
+    case unreadableFile
+
     // Before there is an answer.
     /// The host has no address, or the resolver failed.
     case unresolved
@@ -81,6 +85,7 @@ extension KeyFault: CustomStringConvertible {
     /// A sentence's end for logs and status: it never holds what the issuer sent.
     package var description: String {
         switch self {
+        case .unreadableFile: "the file cannot be read"
         case .unresolved: "the host's name has no address"
         case .unreachable: "no connection to the host"
         case .tls(let reason): "TLS failed (\(reason))"
@@ -110,6 +115,7 @@ extension KeyFault: CustomStringConvertible {
     /// One word for metrics and status, the same for all details.
     package var word: String {
         switch self {
+        case .unreadableFile: "unreadable_file"
         case .unresolved: "unresolved"
         case .unreachable: "unreachable"
         case .tls: "tls"

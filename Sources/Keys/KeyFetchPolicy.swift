@@ -11,6 +11,9 @@ package struct KeyFetchPolicy: Sendable, Equatable {
     package var maxStale: Int64 = 86_400_000
     /// The least time between the starts of two looks that unknown keys caused.
     package var unknownKeyCooldown: Int64 = 30_000
+    /// Whether a set of which there are no keys is looked for only when tokens ask for it: those of
+    /// tenants are, whose names come from tokens that nobody has verified.
+    package var isOnDemand = false
 
     /// The time between two looks where neither the issuer nor the configuration names one.
     package static let defaultRefresh: Int64 = 600_000
@@ -25,6 +28,7 @@ package struct KeyFetchPolicy: Sendable, Equatable {
         guard let location = location.forTenant(tenant) else { return nil }
         var policy = self
         policy.location = location
+        policy.isOnDemand = true
         return policy
     }
 

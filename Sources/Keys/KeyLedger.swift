@@ -61,6 +61,12 @@ package struct KeyLedger: Sendable {
         lastFault = (fault, time)
     }
 
+    /// Notes a set of which no key can be used. Where there are no others, it is the one to be told
+    /// of: nothing else says what is wrong with its keys.
+    package mutating func rejected(_ set: JWKSet) {
+        if origin == nil { skipped = set.skipped }
+    }
+
     /// Notes that the keys were taken away because they were too old.
     package mutating func withdrew() {
         rows = []

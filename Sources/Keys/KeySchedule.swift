@@ -12,6 +12,9 @@
 /// One look is in flight at most, whatever asked for it. Apart from that the causes do not hold one
 /// another up: back-off keeps failing looks apart, the cool-down those that unknown keys caused,
 /// one second those that an operator asked for.
+///
+/// A set on demand (`KeyFetchPolicy.isOnDemand`) is looked for by itself only while there are keys
+/// of it. Without them, a look that is due is begun when a token asks for it.
 package struct KeySchedule: Sendable {
     /// What is to be done now.
     package enum Action: Sendable, Equatable {
@@ -108,26 +111,37 @@ package struct KeySchedule: Sendable {
             lastSuccess = nil
             return .withdraw
         }
-        if case .waiting(let until) = phase, now >= until {
+        if case .waiting(let until) = phase, now >= until, looksByItself {
             begin()
             return .fetch
         }
         return nil
     }
 
-    /// When to call `tick` again; nil while only the end of a look can change anything.
+    /// When to call `tick` again; nil while only the end of a look, or somebody's wish for one, can
+    /// change anything.
     package var nextDeadline: Int64? {
         switch (phase, staleUntil) {
-        case (.looking, let end): end
-        case (.waiting(let until), let end): min(until, end ?? .max)
+        case (.waiting(let until), let end) where looksByItself: min(until, end ?? .max)
+        case (_, let end): end
         }
+    }
+
+    /// Whether what is due is done without being asked for.
+    private var looksByItself: Bool { hasKeys || !policy.isOnDemand }
+
+    /// What `unknownKey` would answer.
+    package func answer(toUnknownKeyAt now: Int64) -> Answer {
+        if isLooking { return .joined }
+        let earliest = unknownKeyLookAllowedAt
+        if let earliest, now < earliest { return .refused(until: earliest) }
+        return .started
     }
 
     /// Somebody showed a token whose key is not among those there are, or there are none.
     package mutating func unknownKey(now: Int64) -> Answer {
-        if isLooking { return .joined }
-        let earliest = unknownKeyLookAllowedAt
-        if let earliest, now < earliest { return .refused(until: earliest) }
+        let answer = answer(toUnknownKeyAt: now)
+        guard answer == .started else { return answer }
         if hasKeys {
             unknownKeyLookAt = now
             counts.unknownKeyFetches += 1
@@ -140,9 +154,13 @@ package struct KeySchedule: Sendable {
 
     /// From when on an unknown key may cause a look; nil for from now on. Looks for keys of which
     /// there are none have the same pause between them, but do not spend that of unknown keys: a
-    /// rotation right after an outage is not made to wait for it.
+    /// rotation right after an outage is not made to wait for it. What would be due by itself but
+    /// for being on demand may be asked for as well.
     package var unknownKeyLookAllowedAt: Int64? {
-        (hasKeys ? unknownKeyLookAt : firstKeysLookAt)?.addingSaturated(policy.unknownKeyCooldown)
+        let last = hasKeys ? unknownKeyLookAt : firstKeysLookAt
+        guard let end = last?.addingSaturated(policy.unknownKeyCooldown) else { return nil }
+        if case .waiting(let until) = phase, !looksByItself { return min(until, end) }
+        return end
     }
 
     /// An operator wants to know.
@@ -195,7 +213,8 @@ package struct KeySchedule: Sendable {
         return now < freshUntil ? .fresh : .stale
     }
 
-    /// When the next look is due by itself; nil while one is in flight.
+    /// When the next look is due; nil while one is in flight. On demand, and without keys, it is
+    /// begun when a token asks for it then.
     package var nextLook: Int64? {
         if case .waiting(let until) = phase { return until }
         return nil

@@ -197,8 +197,9 @@ struct KeyFetchCourseTests {
         let second = try server.accept()
         let head = second.readHead()
         #expect(head.hasPrefix(location == "?b" ? "GET /a?b " : "GET /b "))
-        #expect(head.contains("If-None-Match: \"1\""))
-        second.send(answer)
+        // A tag means nothing elsewhere, and where a redirect leads may change.
+        #expect(!head.contains("If-None-Match"))
+        second.send("HTTP/1.1 200 OK\r\nETag: \"2\"\r\nContent-Length: 2\r\n\r\n{}")
         #expect(try looking.outcome() == body)
         #expect(first.waitForEnd() == .closed)
     }

@@ -141,6 +141,41 @@ struct KeyServiceTests {
         #expect(next.published.count == 1)
     }
 
+    @Test("A key file without usable keys is told of, and why, until there are keys")
+    func badFile() throws {
+        let folder = TemporaryFolder()
+        try folder.write(#"{"keys":[{"kty":"oct","kid":"s","k":"AAAA"}]}"#, to: "keys.json")
+        let bench = try KeyBench(keys: #""file": "\#(folder.path("keys.json"))""#)
+        bench.service.start()
+        let fault = "no key of the set can be used"
+        #expect(bench.service.missing == [.init(issuer: "login", fault: fault)])
+        #expect(try bench.status.skipped.map(\.reason) == ["symmetric"])
+        #expect(bench.log.messages.contains { $0.contains("key skipped") })
+        try folder.write(keySetText(["a"]), to: "keys.json")
+        try bench.turn(until: { bench.published == [.init(place: place, kids: ["a"])] })
+        #expect(bench.service.missing == [])
+        #expect(try bench.status.skipped == [])
+    }
+
+    @Test("A set without a usable key says of each what is wrong, once")
+    func unusableSet() throws {
+        let bench = try KeyBench(keys: #""url": "URL/keys", "refresh": "100ms""#)
+        bench.service.start()
+        let text = #"{"keys":[{"kty":"oct","kid":"s","k":"AAAA"},7]}"#
+        for _ in 0..<2 {
+            let peer = try bench.request()
+            let failures = try bench.status.counts.failures
+            _ = peer.readHead()
+            peer.send("HTTP/1.1 200 OK\r\nContent-Length: \(text.utf8.count)\r\n\r\n\(text)")
+            peer.close()
+            try bench.turn(until: { try bench.status.counts.failures > failures })
+        }
+        #expect(try bench.status.skipped.map(\.reason) == ["symmetric", "not an object"])
+        #expect(bench.service.missing.map(\.fault) == ["no key of the set can be used"])
+        #expect(bench.log.messages.count { $0.contains("key skipped") } == 2)
+        #expect(bench.published == [])
+    }
+
     @Test("Keys in place and secrets are told of, and are never looked for")
     func localKeys() throws {
         let bench = try KeyBench(keys: "\"jwks\": \(keySetText(["a"]))")
@@ -198,6 +233,38 @@ struct TenantKeysTests {
         for number in 0..<100 { bench.service.wanted(place("t\(number)"), by: 0) }
         #expect((20...22).contains(bench.service.statuses.count))
         #expect(bench.endings.count + bench.service.statuses.count == 100)
+    }
+
+    @Test("A tenant without keys is looked for when tokens ask, not by itself, and wakes nobody")
+    func onDemand() throws {
+        let bench = try bench(#"{ "claim": "tid" }"#)
+        bench.service.wanted(place("bogus"), by: 0)
+        try bench.answer([], status: "404 Not Found")
+        let refused = try #require(bench.endings.last)
+        #expect(!refused.didSucceed && refused.nextAt <= bench.now + 1_000)
+        #expect(try bench.asksAgain(within: 1_200) == false)
+        #expect(bench.service.statuses.map(\.state) == [.none])
+        #expect(bench.log.messages == [])
+        bench.service.wanted(place("bogus"), by: 0)
+        try bench.answer(["a"])
+        #expect(bench.published == [.init(place: place("bogus"), kids: ["a"])])
+    }
+
+    @Test("A tenant whose keys were kept needs no look, however many names were made up before it")
+    func kept() throws {
+        let folder = TemporaryFolder()
+        let tenants = KeyServiceTests.tenantIssuer(#"{ "claim": "tid", "max": 1000 }"#)
+        let url = #""url": "URL/{tenant}/keys""#
+        let bench = try KeyBench(issuer: tenants, keys: url, folder: folder)
+        bench.service.start()
+        bench.service.wanted(place("good"), by: 0)
+        try bench.answer(["a"])
+        bench.turn(forMilliseconds: 200)
+        let next = try KeyBench(issuer: tenants, keys: url, folder: folder, server: bench.server)
+        next.service.start()
+        for number in 0..<100 { next.service.wanted(place("t\(number)"), by: 0) }
+        next.service.wanted(place("good"), by: 0)
+        #expect(next.published == [.init(place: place("good"), kids: ["a"])])
     }
 
     @Test("A list of tenants is no reason for slowness")

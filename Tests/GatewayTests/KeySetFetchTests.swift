@@ -21,27 +21,32 @@ struct KeySetFetchTests {
 
     /// One look after another by the same object, as many as there are flags; each flag says
     /// whether the keys that were found before are still there. The outcome is the last one's.
+    /// `trusts`: how much the document read before is believed, in each look but the first.
     private func looking(
         _ location: KeyLocation, timeout: Int64 = 5000, etag: String? = nil,
-        holdsKeys flags: [Bool] = [false], rounds: Rounds = Rounds()
+        holdsKeys flags: [Bool] = [false], trusts: [DocumentTrust] = [], rounds: Rounds = Rounds()
     ) throws -> Looking<KeySetOutcome> {
         try Looking<KeySetOutcome> { means, onEnd in
             var policy = KeyFetchPolicy(location: location)
             policy.timeout = timeout
             let fetch = KeySetFetch(policy, allowsPlainHTTP: false, tls: nil, means: means)
             fetch.restore(etag: etag)
-            Self.look(fetch, flags[...], rounds, onEnd)
+            let held = try? JWKSet(parsing: Array(Self.set.utf8).span)
+            let all = zip(flags, [.remembered] + trusts + flags.map { _ in .remembered })
+                .map { flag, trust in (held: flag ? held : nil, trust: trust) }
+            Self.look(fetch, all[...], rounds, onEnd)
             return { fetch.cancel() }
         }
     }
 
     private static func look(
-        _ fetch: KeySetFetch, _ flags: ArraySlice<Bool>, _ rounds: Rounds,
-        _ onEnd: @escaping (KeySetOutcome) -> Void
+        _ fetch: KeySetFetch, _ all: ArraySlice<(held: JWKSet?, trust: DocumentTrust)>,
+        _ rounds: Rounds, _ onEnd: @escaping (KeySetOutcome) -> Void
     ) {
-        fetch.look(holdsKeys: flags.first ?? false) { outcome in
+        guard let next = all.first else { return }
+        fetch.look(holding: next.held, next.trust) { outcome in
             rounds.outcomes.withLock { $0.append(outcome) }
-            let rest = flags.dropFirst()
+            let rest = all.dropFirst()
             if rest.isEmpty { onEnd(outcome) } else { look(fetch, rest, rounds, onEnd) }
         }
     }
@@ -64,8 +69,11 @@ struct KeySetFetchTests {
     }
 
     private func failed(_ outcome: KeySetOutcome) -> KeyFault? {
-        if case .failed(let fault) = outcome { return fault }
-        return nil
+        switch outcome {
+        case .failed(let fault): fault
+        case .unusable: .noUsableKey
+        case .found, .notModified: nil
+        }
     }
 
     private func found(_ outcome: KeySetOutcome) throws -> FetchedKeySet {
@@ -131,6 +139,23 @@ struct KeySetFetchTests {
         #expect(!third.contains("If-None-Match"))
         _ = try found(try looking.outcome())
         #expect(rounds.outcomes.withLock { $0.dropFirst().first } == .notModified(freshFor: nil))
+    }
+
+    @Test("What the issuer asked for holds while it says that nothing is new, and no more")
+    func freshnessOfNoNews() throws {
+        let server = try ScriptedUpstream()
+        let url = try #require(FetchURL(server.url))
+        let rounds = Rounds()
+        let looking = try looking(
+            .url(url), holdsKeys: [false, true, true, true], rounds: rounds)
+        try answer(server, Self.set, fields: "ETag: \"1\"\r\nCache-Control: max-age=100\r\n")
+        try answer(server, "", status: "304 Not Modified")
+        try answer(server, "", status: "304 Not Modified", fields: "Cache-Control: max-age=90\r\n")
+        try answer(server, "", status: "304 Not Modified")
+        #expect(try looking.outcome() == .notModified(freshFor: 90_000))
+        #expect(
+            rounds.outcomes.withLock { $0[1...2] }
+                == [.notModified(freshFor: 100_000), .notModified(freshFor: 90_000)])
     }
 
     @Test("A snapshot's tag is sent for a URL, not for what a document may move")
@@ -257,6 +282,90 @@ struct KeySetFetchTests {
         #expect(last.hasPrefix("GET /moved "))
         #expect(!last.contains("If-None-Match"))
         _ = try found(try looking.outcome())
+    }
+
+    private func moved(_ server: ScriptedUpstream) -> String {
+        #"{"issuer":"\#(server.url)","jwks_uri":"\#(server.url)/moved"}"#
+    }
+
+    @Test("A look by hand reads the document first")
+    func byHand() throws {
+        let server = try ScriptedUpstream()
+        let looking = try looking(
+            .discovery(issuer: server.url), holdsKeys: [false, true], trusts: [.forgotten])
+        try answer(server, document(server))
+        try answer(server, Self.set)
+        #expect(try answer(server, moved(server)).hasPrefix("GET /.well-known/"))
+        #expect(try answer(server, Self.set).hasPrefix("GET /moved "))
+        _ = try found(try looking.outcome())
+    }
+
+    @Test("A document that cannot be read by hand fails the look, and is not forgotten")
+    func byHandFailing() throws {
+        let server = try ScriptedUpstream()
+        let rounds = Rounds()
+        let looking = try looking(
+            .discovery(issuer: server.url), holdsKeys: [false, true, true],
+            trusts: [.forgotten, .remembered], rounds: rounds)
+        try answer(server, document(server))
+        try answer(server, Self.set)
+        try answer(server, "", status: "500 Oops")
+        #expect(try answer(server, Self.set).hasPrefix("GET /jwks "))
+        _ = try found(try looking.outcome())
+        #expect(rounds.outcomes.withLock { $0[1] } == .failed(.status(500)))
+    }
+
+    /// What the set's old place gives while a key is missed, and the status.
+    private static let noNews = [("200 OK", set), ("304 Not Modified", "")]
+
+    @Test(
+        "Where a key is missed and its set has no news, the document says where it is",
+        arguments: noNews)
+    func missed(status: String, body: String) throws {
+        let server = try ScriptedUpstream()
+        let looking = try looking(
+            .discovery(issuer: server.url), holdsKeys: [false, true], trusts: [.doubted])
+        try answer(server, document(server))
+        try answer(server, Self.set, fields: "ETag: \"1\"\r\n")
+        #expect(try answer(server, body, status: status).hasPrefix("GET /jwks "))
+        #expect(try answer(server, moved(server)).hasPrefix("GET /.well-known/"))
+        let last = try answer(server, Self.set, fields: "ETag: \"2\"\r\n")
+        #expect(last.hasPrefix("GET /moved ") && !last.contains("If-None-Match"))
+        #expect(try found(try looking.outcome()).etag == "\"2\"")
+    }
+
+    @Test(
+        "Where the document names the same place, or cannot be had, the set's answer stands",
+        arguments: ["200 OK", "500 Oops", "404 Not Found"])
+    func sameAsEver(status: String) throws {
+        let server = try ScriptedUpstream()
+        let looking = try looking(
+            .discovery(issuer: server.url), holdsKeys: [false, true], trusts: [.doubted])
+        try answer(server, document(server))
+        try answer(server, Self.set, fields: "ETag: \"1\"\r\n")
+        try answer(server, "", status: "304 Not Modified")
+        // Of an issuer without a path there are two places.
+        for _ in 0..<(status.hasPrefix("404") ? 2 : 1) {
+            try answer(server, document(server), status: status)
+        }
+        #expect(try looking.outcome() == .notModified(freshFor: nil))
+        #expect(try server.acceptIfAny(within: 0) == nil)
+    }
+
+    @Test("A set with news needs no document, nor does a set that has a URL of its own")
+    func news() throws {
+        let server = try ScriptedUpstream()
+        let discovered = try looking(
+            .discovery(issuer: server.url), holdsKeys: [false, true], trusts: [.doubted])
+        try answer(server, document(server))
+        try answer(server, Self.set)
+        try answer(server, Self.set.replacing("\"a\"", with: "\"b\""))
+        _ = try found(try discovered.outcome())
+        let url = try #require(FetchURL(server.url))
+        let direct = try looking(.url(url), holdsKeys: [false, true], trusts: [.doubted])
+        for _ in 0..<2 { try answer(server, Self.set) }
+        _ = try found(try direct.outcome())
+        #expect(try server.acceptIfAny(within: 0) == nil)
     }
 
     @Test("Document and set have one time together")

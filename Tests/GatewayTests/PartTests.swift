@@ -3,6 +3,7 @@ import Configuration
 import EventLoop
 import HTTP
 import JWT
+import Keys
 import Logging
 import Synchronization
 import Testing
@@ -190,14 +191,21 @@ import Testing
         let logger = Logger(label: "test") { _ in CountingHandler(count: errors) }
         let loop = try EventLoop()
         var sets: [Int] = []
-        let files = KeyFiles(try issuers(folder.path("keys")), loop: loop, logger: logger) {
-            #expect($0 == 0)
-            sets.append($1.keys.count)
-        }
+        var faults: [KeyFault] = []
+        let files = KeyFiles(
+            try issuers(folder.path("keys")), loop: loop, logger: logger,
+            onKeys: {
+                #expect($0 == 0)
+                sets.append($1.keys.count)
+            },
+            onFault: {
+                #expect($0 == 0)
+                faults.append($1.keyFault)
+            })
         // Missing at the start: said once, however often it is looked for.
         files.start()
         files.deadlineReached()
-        #expect(sets == [] && errors.value == 1)
+        #expect(sets == [] && errors.value == 1 && faults == [.unreadableFile])
         try folder.write("{\"keys\":[\(Self.key)]}", to: "keys")
         files.deadlineReached()
         files.deadlineReached()
@@ -208,9 +216,10 @@ import Testing
         let bad = ["", "{", "{\"keys\":[]}", #"{"keys":[{"kty":"oct","k":"AAAA"}]}"#]
         for text in bad {
             try folder.write(text, to: "keys")
-            files.deadlineReached()
+            for _ in 0..<2 { files.deadlineReached() }
         }
-        #expect(sets == [1, 2] && errors.value == 2)
+        #expect(sets == [1, 2] && errors.value == 5, "each is another fault")
+        #expect(faults.dropFirst() == [.notJSON, .notJSON, .noUsableKey, .noUsableKey])
         // As it was: no news for the workers, and the next fault is told again.
         try folder.write("{\"keys\":[\(Self.key),\(Self.other)]}", to: "keys")
         files.deadlineReached()
@@ -218,10 +227,10 @@ import Testing
         try folder.remove("keys")
         files.deadlineReached()
         files.deadlineReached()
-        #expect(sets == [1, 2] && errors.value == 3)
+        #expect(sets == [1, 2] && errors.value == 6 && faults.last == .unreadableFile)
         try folder.write("{\"keys\":[\(Self.other)]}", to: "keys")
         files.deadlineReached()
-        #expect(sets == [1, 2, 1] && errors.value == 3)
+        #expect(sets == [1, 2, 1] && errors.value == 6)
     }
 
     @Test("A key file that is far too large is not read whole")
@@ -231,10 +240,8 @@ import Testing
         let errors = ErrorCount()
         let logger = Logger(label: "test") { _ in CountingHandler(count: errors) }
         let files = KeyFiles(
-            try issuers(folder.path("keys")), loop: try EventLoop(), logger: logger
-        ) {
-            _, _ in Issue.record("keys from a file of blanks")
-        }
+            try issuers(folder.path("keys")), loop: try EventLoop(), logger: logger,
+            onKeys: { _, _ in Issue.record("keys from a file of blanks") }, onFault: { _, _ in })
         files.start()
         #expect(errors.value == 1)
     }

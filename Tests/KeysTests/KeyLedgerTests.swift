@@ -108,6 +108,26 @@ import Testing
         #expect(status.lastFault?.at == 20)
     }
 
+    @Test("What was wrong with every key of a set is told where there are no others")
+    func rejected() throws {
+        var ledger = KeyLedger(issuer: "login", source: "s")
+        let text = Array(#"{"keys":[{"kty":"oct","kid":"s","k":"AAAA"}]}"#.utf8)
+        let unusable = try JWKSet(parsing: text.span)
+        ledger.failed(.noUsableKey, at: 5)
+        ledger.rejected(unusable)
+        let skipped = { ledger.status(nil, milliseconds: 0, now: 10).skipped.map(\.reason) }
+        #expect(skipped() == ["symmetric"])
+        ledger.failed(.timeout, at: 6)
+        #expect(skipped() == ["symmetric"])
+        ledger.took(try Self.set(Self.firstKey), from: .fetch, fetchedAt: 7, now: 7)
+        #expect(skipped() == [])
+        ledger.rejected(unusable)
+        #expect(skipped() == [], "those of the set in force are told")
+        ledger.withdrew()
+        ledger.rejected(unusable)
+        #expect(skipped() == ["symmetric"])
+    }
+
     @Test("Keys that are not fetched are fresh for ever")
     func local() throws {
         var ledger = KeyLedger(issuer: "login", source: "secret.bin")

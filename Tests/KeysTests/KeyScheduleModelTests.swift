@@ -16,6 +16,8 @@ import Testing
         var failuresInARow = 0
         var scheduledFrom: (at: Int64, least: Int64, most: Int64)?
 
+        var looksByItself: Bool { hasKeys || !policy.isOnDemand }
+
         mutating func started(at now: Int64) {
             #expect(!isLooking, "two looks in flight")
             isLooking = true
@@ -47,6 +49,7 @@ import Testing
         policy.refresh = [nil, 5_000, 60_000, 600_000][random.below(4)]
         policy.maxStale = [20_000, 300_000, 86_400_000][random.below(3)]
         policy.unknownKeyCooldown = [1_000, 30_000, 120_000][random.below(3)]
+        policy.isOnDemand = seed % 2 == 1
         var now = Int64(random.below(1_000_000)) - 500_000
         let begin = now
         var schedule = KeySchedule(policy: policy, now: now, seed: seed)
@@ -68,6 +71,7 @@ import Testing
                 case .fetch:
                     let due = try #require(model.scheduledFrom)
                     #expect(now >= due.at + due.least, "a look before its time")
+                    #expect(model.looksByItself, "a look that nobody asked for")
                     model.started(at: now)
                 }
             }
@@ -80,6 +84,7 @@ import Testing
                 let next = try #require(schedule.nextLook)
                 #expect((due.least...due.most).contains(next - due.at))
             }
+            if !model.looksByItself { #expect(schedule.nextDeadline == nil) }
             try step(&schedule, &model, &random, now: now, failsOften: failsOften)
         }
         check(schedule, model, for: now - begin)
@@ -91,9 +96,14 @@ import Testing
     ) throws {
         switch random.below(8) {
         case 0, 1, 2:
+            let due = schedule.nextLook
+            let foretold = schedule.answer(toUnknownKeyAt: now)
             let answer = schedule.unknownKey(now: now)
+            #expect(answer == foretold)
             let last = model.hasKeys ? model.unknownStarts.last : model.firstKeysStarts.last
-            let until = last.map { $0 + model.policy.unknownKeyCooldown }
+            var until = last.map { $0 + model.policy.unknownKeyCooldown }
+            // On demand, what is due may be asked for.
+            if let end = until, let due, !model.looksByItself { until = min(end, due) }
             if model.isLooking {
                 #expect(answer == .joined)
             } else if let until, now < until {
@@ -138,7 +148,9 @@ import Testing
     private func check(_ schedule: KeySchedule, _ model: Model, for time: Int64) {
         #expect(schedule.counts.fetches == model.starts.count)
         #expect(schedule.counts.unknownKeyFetches == model.unknownStarts.count)
-        for starts in [model.unknownStarts, model.firstKeysStarts] {
+        // On demand, looks for first keys are as far apart as those that a schedule begins itself.
+        let apart = [model.unknownStarts] + (model.policy.isOnDemand ? [] : [model.firstKeysStarts])
+        for starts in apart {
             let pairs = zip(starts, starts.dropFirst())
             #expect(pairs.allSatisfy { $1 - $0 >= model.policy.unknownKeyCooldown })
             #expect(Int64(starts.count) <= time / model.policy.unknownKeyCooldown + 1)

@@ -207,6 +207,47 @@ private let edgeTimes: [Int64] = [
         #expect(schedule.counts.unknownKeyFetches == 1)
     }
 
+    @Test("On demand, nothing is looked for before a token asks, and then as back-off allows")
+    func onDemand() throws {
+        let url = try #require(FetchURL("https://login.example.com/keys"))
+        var policy = KeyFetchPolicy(location: .url(url))
+        policy.isOnDemand = true
+        var schedule = KeySchedule(policy: policy, now: Self.start, seed: 1)
+        #expect(schedule.nextDeadline == nil)
+        #expect(schedule.tick(now: .max) == nil)
+        #expect(schedule.unknownKey(now: Self.start) == .started)
+        #expect(schedule.unknownKey(now: Self.start) == .joined)
+        schedule.failed(now: Self.start)
+        let due = try #require(schedule.nextLook)
+        #expect((250...1_000).contains(due - Self.start))
+        #expect(schedule.tick(now: .max) == nil)
+        #expect(schedule.unknownKey(now: due - 1) == .refused(until: due))
+        #expect(schedule.unknownKey(now: due) == .started)
+        schedule.succeeded(freshFor: nil, now: due)
+        // With keys it has a schedule of its own, until they are withdrawn.
+        let next = try #require(schedule.nextDeadline)
+        #expect(schedule.nextLook == next)
+        #expect(schedule.tick(now: next) == .fetch)
+        schedule.failed(now: next)
+        #expect(schedule.tick(now: due + day) == .withdraw)
+        #expect(schedule.tick(now: due + day) == nil)
+        #expect(schedule.nextDeadline == nil)
+        #expect(schedule.unknownKey(now: due + day) == .started)
+    }
+
+    @Test("On demand, a cool-down that is shorter than the back-off is enough")
+    func onDemandCooldown() throws {
+        let url = try #require(FetchURL("https://login.example.com/keys"))
+        var policy = KeyFetchPolicy(location: .url(url))
+        (policy.isOnDemand, policy.unknownKeyCooldown) = (true, 100)
+        var schedule = KeySchedule(policy: policy, now: Self.start, seed: 1)
+        for time in stride(from: Self.start, to: Self.start + 10_000, by: 100) {
+            #expect(schedule.unknownKey(now: time) == .started)
+            schedule.failed(now: time)
+            #expect(schedule.unknownKey(now: time + 99) == .refused(until: time + 100))
+        }
+    }
+
     @Test("Scheduled looks neither start the cool-down nor wait for it")
     func scheduledLooks() throws {
         var schedule = try Self.running(freshFor: 60 * second)

@@ -64,9 +64,35 @@ def test_keys_may_be_at_another_origin_than_the_document(issuers, keyed):
 
 def test_the_document_is_remembered(issuers, keyed):
     issuer = issuers(KEY)
-    gateway = keyed(main=issuer.block(discovery=True))
+    gateway = keyed(main=issuer.block(discovery=True, keys={"refresh": "300ms"}))
+    issuer.wait(4)
+    assert issuer.count(OIDC) == 1
+    # Whoever asks by hand wants to know, and wants all.
     gateway.looks_again()
-    assert (issuer.count(OIDC), issuer.count()) == (1, 2)
+    assert issuer.count(OIDC) == 2
+
+
+@pytest.mark.parametrize("how", ["token", "hand"])
+def test_set_that_moved_while_the_old_place_still_serves_is_found(issuers, keyed, how):
+    issuer = issuers(KEY)
+    issuer.etag = True
+    gateway = keyed(main=issuer.block(discovery=True))
+    issuer.at["/moved"] = says({"keys": [KEY.jwk(), OTHER.jwk()]})
+    issuer.document["jwks_uri"] = f"{issuer.url}/moved"
+    if how == "hand":
+        gateway.looks_again()
+        poll(lambda: gateway.answer(issuer.mint(OTHER)) == 200, 5, "the keys in force")
+    assert gateway.answer(issuer.mint(OTHER)) == 200
+    assert issuer.count("/moved") == 1 and issuer.count(OIDC) == 2
+    assert gateway.status()["unknownKeyFetches"] == (how == "token")
+
+
+def test_unknown_keys_read_the_document_once_a_cool_down(issuers, keyed):
+    issuer = issuers(KEY)
+    gateway = keyed(main=issuer.block(discovery=True))
+    tokens = [issuer.mint(KEY, header={"kid": f"none-{n}"}) for n in range(30)]
+    assert set(gateway.at_once(tokens)) == {401}
+    assert (issuer.count(), issuer.count(OIDC)) == (2, 2)
 
 
 def test_moved_keys_are_found_again(issuers, keyed):

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import time
 
 import pytest
 from harness.gateway import poll
@@ -148,6 +149,51 @@ def test_strangers_do_not_push_held_tenants_out(issuers, keyed):
     assert len([one for one in held if one.get("tenant")]) <= 5
     assert gateway.answer(landlord.mint("acme", tid="acme", sub="again")) == 200
     assert landlord.count("acme") == 1, "the tenant that is served was forgotten"
+
+
+def test_names_that_strangers_make_up_are_not_looked_for_again(issuers, keyed):
+    """No keys, no schedule: a look needs a token that asks for it."""
+    landlord = Landlord(issuers(), "acme")
+    gateway = keyed(main=landlord.block(claim="tid"), wait=False)
+    names = [f"stranger-{n}" for n in range(15)]
+    assert set(gateway.at_once(
+        [landlord.mint(name, ec_key("x"), tid=name) for name in names])) == {503}
+    poll(lambda: all("nextFetchAt" in one for one in gateway.admin("/status").json()["issuers"]),
+         5, "the looks' end")
+    looks = len(landlord.issuer.looks)
+    assert looks <= 3 * 20
+    time.sleep(3)
+    assert len(landlord.issuer.looks) == looks
+    # Nor do they write errors, or make metrics of their names.
+    assert "stranger-1" not in gateway.admin("/metrics").body.decode()
+    assert '"level":"error"' not in gateway.written()
+    assert gateway.answer(landlord.mint("acme", tid="acme")) == 200
+    assert 'tenant="acme"' in gateway.admin("/metrics").body.decode()
+
+
+def test_tenant_whose_issuer_is_back_is_served_on_its_next_request(landlord, keyed):
+    gateway = keyed(main=landlord.block(allow=["acme"]), wait=False)
+    landlord.issuer.behaves(failing)
+    assert gateway.answer(landlord.mint("acme")) == 503
+    landlord.issuer.behaves()
+    poll(lambda: gateway.answer(landlord.mint("acme")) == 200, 5, "the tenant's keys")
+
+
+def test_tokens_that_nobody_verified_keep_no_place(issuers, keyed):
+    """An issuer that has keys for whoever is named: places are for those who have good tokens."""
+    landlord = Landlord(issuers(), "acme", *(f"stranger-{n}" for n in range(2)))
+    gateway = keyed(main=landlord.block(claim="tid", max=2), wait=False)
+    for n in range(2):
+        name = f"stranger-{n}"
+        assert gateway.answer(landlord.mint(name, ec_key("forged"), tid=name)) == 401
+
+    def served():
+        for n in range(2):
+            gateway.answer(landlord.mint(f"stranger-{n}", ec_key("forged"), tid=f"stranger-{n}"))
+        return gateway.answer(landlord.mint("acme", tid="acme")) == 200
+
+    # After the ten seconds that a tenant has for its first good token.
+    poll(served, 15, "the tenant with good tokens")
 
 
 def test_more_tenants_than_are_held_wait_for_a_place(issuers, keyed):

@@ -22,6 +22,8 @@ final class FetchedKeySource: EventHandler {
     let place: KeyPlace
     /// The set in force.
     private(set) var set: JWKSet?
+    /// The last set of which no key can be used, since there was one of which some can.
+    private var rejected: JWKSet?
 
     private let identity: KeySetIdentity
     private let allowsPlainHTTP: Bool
@@ -62,7 +64,7 @@ final class FetchedKeySource: EventHandler {
         self.metadata = metadata
     }
 
-    /// Takes up what a snapshot holds, and begins to look.
+    /// Takes up what a snapshot holds, and begins to look, unless that is to be asked for.
     func start() {
         timer = surroundings.loop.addTimer(handler: self)
         restore()
@@ -91,7 +93,7 @@ final class FetchedKeySource: EventHandler {
         switch schedule.unknownKey(now: surroundings.milliseconds) {
         case .started:
             askers.append(Asker(worker: worker, beganLook: true))
-            begin()
+            begin(.doubted)
         case .joined:
             askers.append(Asker(worker: worker, beganLook: false))
         case .refused(let until):
@@ -100,10 +102,21 @@ final class FetchedKeySource: EventHandler {
         setDeadline()
     }
 
+    /// Whether there are no keys, and `wanted` would begin a look for them.
+    var wouldLookForFirstKeys: Bool {
+        self.set == nil && schedule.answer(toUnknownKeyAt: surroundings.milliseconds) == .started
+    }
+
+    /// What a tenant's claim to its place depends on.
+    var standing: TenantPlaces.Standing {
+        if set != nil { return .hasKeys }
+        return schedule.isLooking ? .isLooking : .lacksKeys
+    }
+
     /// An operator wants a look now.
     func refresh() -> KeySchedule.Answer {
         let answer = schedule.refreshNow(now: surroundings.milliseconds)
-        if answer == .started { begin() }
+        if answer == .started { begin(.forgotten) }
         setDeadline()
         return answer
     }
@@ -137,7 +150,7 @@ final class FetchedKeySource: EventHandler {
     private func act() {
         while let action = schedule.tick(now: surroundings.milliseconds) {
             switch action {
-            case .fetch: begin()
+            case .fetch: begin(.remembered)
             case .withdraw: withdraw()
             }
         }
@@ -157,12 +170,12 @@ final class FetchedKeySource: EventHandler {
 
     // MARK: Looks
 
-    private func begin() {
+    private func begin(_ trust: DocumentTrust) {
         if let next = nextFetch {
             fetch = next
             nextFetch = nil
         }
-        fetch.look(holdsKeys: set != nil) { [weak self] in self?.ended($0) }
+        fetch.look(holding: set, trust) { [weak self] in self?.ended($0) }
     }
 
     private func ended(_ end: KeySetOutcome) {
@@ -182,16 +195,22 @@ final class FetchedKeySource: EventHandler {
             keepSnapshot(entityTag: snapshot?.entityTag, text: snapshot?.text)
             reportSuccess()
         case .failed(let fault):
-            schedule.failed(now: now)
-            ledger.failed(fault, at: surroundings.unixSeconds)
-            report(fault)
+            failed(fault, now)
+            return act()
+        case .unusable(let set):
+            reject(set)
+            failed(.noUsableKey, now)
+            return act()
         }
-        if case .failed = outcome {
-            tellAskers(didSucceed: false, nextAt: nextLookForUnknown(now))
-        } else {
-            answerAskers(hasChanged: hasChanged, now: now)
-        }
+        answerAskers(hasChanged: hasChanged, now: now)
         act()
+    }
+
+    private func failed(_ fault: KeyFault, _ now: Int64) {
+        schedule.failed(now: now)
+        ledger.failed(fault, at: surroundings.unixSeconds)
+        report(fault)
+        tellAskers(didSucceed: false, nextAt: nextLookForUnknown(now))
     }
 
     private func nextLookForUnknown(_ now: Int64) -> Int64 {
@@ -207,7 +226,7 @@ final class FetchedKeySource: EventHandler {
         guard !joined.isEmpty else { return }
         if !hasChanged, schedule.unknownKey(now: now) == .started {
             askers = joined.map { Asker(worker: $0.worker, beganLook: true) }
-            return begin()
+            return begin(.doubted)
         }
         askers = joined
         tellAskers(didSucceed: false, nextAt: nextLookForUnknown(now))
@@ -230,9 +249,17 @@ final class FetchedKeySource: EventHandler {
         }
         let hasChanged = set.map { !$0.hasSameKeys(as: found.set) } ?? true
         surroundings.logger.report(found.set, after: set, metadata)
+        rejected = nil
         set = found.set
         if hasChanged { surroundings.publish(place, found.set) }
         return hasChanged
+    }
+
+    /// A set came of which no key can be used. Why is told of each, once.
+    private func reject(_ set: JWKSet) {
+        ledger.rejected(set)
+        surroundings.logger.reportSkipped(of: set, after: rejected ?? self.set, metadata)
+        rejected = set
     }
 
     private func withdraw() {
@@ -294,7 +321,9 @@ final class FetchedKeySource: EventHandler {
         reportedFault = fault
         var details = metadata.merging(["fault": "\(fault)"]) { $1 }
         guard set != nil else {
-            return surroundings.logger.error(
+            // A tenant's name may be a stranger's invention, and no reason to wake anybody.
+            return surroundings.logger.log(
+                level: place.tenant == nil ? .error : .info,
                 "keys cannot be fetched: tokens are answered 503 until they can",
                 metadata: details)
         }

@@ -13,6 +13,11 @@ extension Logger {
             ]
             info("keys read", metadata: metadata.merging(counts) { $1 })
         }
+        reportSkipped(of: set, after: last, metadata)
+    }
+
+    /// Tells of each key of a set that cannot be used, unless it was so in the last one.
+    func reportSkipped(of set: JWKSet, after last: JWKSet?, _ metadata: Metadata) {
         if let last, last.hasSameSkipped(as: set) { return }
         for skipped in set.skipped {
             let details: Metadata = [

@@ -290,7 +290,9 @@ final class KeyFetch: EventHandler {
         if response.isRedirect { return follow(response) }
         let freshFor = response.freshness.lifetime(unixSeconds: Instant.unixMilliseconds / 1000)
         switch response.status {
-        case 200: end(.body(response.body, etag: response.etag, freshFor: freshFor))
+        case 200:
+            let etag = redirectCount == 0 ? response.etag : nil
+            end(.body(response.body, etag: etag, freshFor: freshFor))
         case 304 where request.etag != nil: end(.notModified(freshFor: freshFor))
         default: end(.failed(.status(response.status)))
         }
@@ -307,6 +309,8 @@ final class KeyFetch: EventHandler {
         }
         guard url.hasSameOrigin(as: request.url) else { return end(.failed(.redirectElsewhere)) }
         request.url = url
+        // Where a redirect leads may change, and a tag means nothing elsewhere.
+        request.etag = nil
         // The address that served this once will do so again.
         nextAddress -= 1
         connectFault = nil

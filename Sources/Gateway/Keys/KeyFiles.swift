@@ -1,9 +1,10 @@
 internal import Configuration
 internal import EventLoop
 internal import JWT
+internal import Keys
 internal import Logging
 
-/// Watches the issuers' key files and hands each new set to the workers.
+/// Watches the issuers' key files and hands on each new set, and why there is none.
 ///
 /// A look each second costs a `stat` a file, follows links as mounted secrets swap them, and misses
 /// nothing that a notification would have told. A file that cannot be used leaves the last good
@@ -15,7 +16,8 @@ final class KeyFiles: EventHandler {
         let path: String
         var fingerprint: Files.Fingerprint?
         var contents: [UInt8]?
-        var isFaulty = false
+        /// The fault that the log has heard of and that has not ended.
+        var fault: KeyFileFault?
     }
 
     private static let intervalMilliseconds: Int64 = 1000
@@ -23,16 +25,18 @@ final class KeyFiles: EventHandler {
     private let loop: EventLoop
     private let logger: Logger
     private let onKeys: (Int, JWKSet) -> Void
+    private let onFault: (Int, KeyFileFault) -> Void
     private var files: [Watched]
     private var timer = Registration.none
 
     init(
         _ issuers: [Configuration.Issuer], loop: EventLoop, logger: Logger,
-        onKeys: @escaping (Int, JWKSet) -> Void
+        onKeys: @escaping (Int, JWKSet) -> Void, onFault: @escaping (Int, KeyFileFault) -> Void
     ) {
         self.loop = loop
         self.logger = logger
         self.onKeys = onKeys
+        self.onFault = onFault
         files = issuers.enumerated().compactMap { index, issuer in
             guard case .file(let path) = issuer.keys else { return nil }
             return Watched(issuer: index, name: issuer.name, path: path)
@@ -67,7 +71,7 @@ final class KeyFiles: EventHandler {
             let isKnown = contents == files[index].contents
             let set = isKnown ? nil : try parse(contents)
             files[index].contents = contents
-            files[index].isFaulty = false
+            files[index].fault = nil
             guard let set else { return }
             take(set, files[index])
         } catch {
@@ -90,7 +94,7 @@ final class KeyFiles: EventHandler {
         } catch {
             throw .notAKeySet(error)
         }
-        if set.keys.isEmpty { throw .noUsableKey }
+        if set.keys.isEmpty { throw .noUsableKey(set) }
         return set
     }
 
@@ -101,17 +105,23 @@ final class KeyFiles: EventHandler {
     }
 
     private func complain(_ fault: KeyFileFault, _ index: Int) {
-        if files[index].isFaulty { return }
-        files[index].isFaulty = true
+        let last = files[index].fault
+        if last == fault { return }
+        files[index].fault = fault
+        onFault(files[index].issuer, fault)
+        var metadata: Logger.Metadata = [
+            "issuer": "\(files[index].name)", "source": "\(files[index].path)",
+        ]
+        if let set = fault.rejected {
+            logger.reportSkipped(of: set, after: last?.rejected, metadata)
+        }
+        metadata["fault"] = "\(fault)"
         let hasKeys = files[index].contents != nil
         logger.error(
             hasKeys
                 ? "key file cannot be used: the last good keys stay"
                 : "key file cannot be used: tokens of this issuer are answered 503 until it can",
-            metadata: [
-                "issuer": "\(files[index].name)", "source": "\(files[index].path)",
-                "fault": "\(fault)",
-            ])
+            metadata: metadata)
     }
 }
 
@@ -119,13 +129,27 @@ final class KeyFiles: EventHandler {
 enum KeyFileFault: Error, Equatable, CustomStringConvertible {
     case unreadable(SystemError)
     case notAKeySet(JWKSet.Failure)
-    case noUsableKey
+    case noUsableKey(JWKSet)
+
+    /// The set of which no key can be used.
+    var rejected: JWKSet? {
+        if case .noUsableKey(let set) = self { return set }
+        return nil
+    }
+
+    /// The same for `/status` and `/readyz`, where system errors have no place.
+    var keyFault: KeyFault {
+        switch self {
+        case .unreadable: .unreadableFile
+        case .notAKeySet(let failure): KeyFault(failure)
+        case .noUsableKey: .noUsableKey
+        }
+    }
 
     var description: String {
         switch self {
         case .unreadable(let error): error.description
-        case .notAKeySet(let failure): "not a JWK Set: \(failure)"
-        case .noUsableKey: "it has no usable key"
+        case .notAKeySet, .noUsableKey: keyFault.description
         }
     }
 }

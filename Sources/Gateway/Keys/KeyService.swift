@@ -51,8 +51,9 @@ final class KeyService {
     /// Begins to watch and to fetch.
     func start() {
         let files = KeyFiles(
-            configuration.issuers, loop: surroundings.loop, logger: surroundings.logger
-        ) { [unowned self] index, set in took(index, set) }
+            configuration.issuers, loop: surroundings.loop, logger: surroundings.logger,
+            onKeys: { [unowned self] in took($0, $1) },
+            onFault: { [unowned self] in failed($0, $1) })
         self.files = files
         files.start()
         for case .fetched(let source) in sources { source.start() }
@@ -207,6 +208,12 @@ final class KeyService {
             keys.ledger.took(set, from: .file, fetchedAt: now, now: now)
         }
         surroundings.publish(KeyPlace(issuer: index), set)
+    }
+
+    private func failed(_ index: Int, _ fault: KeyFileFault) {
+        guard case .local(let keys) = sources[index] else { return }
+        keys.ledger.failed(fault.keyFault, at: surroundings.unixSeconds)
+        if let set = fault.rejected { keys.ledger.rejected(set) }
     }
 
     private static func neededIssuers(_ configuration: Configuration) -> Set<Int> {

@@ -61,6 +61,11 @@ final class SnapshotFiles {
         }
     }
 
+    /// Whether there is something to load, good or bad.
+    func holds(_ identity: KeySetIdentity) -> Bool {
+        Files.fingerprint(path(of: identity)) != nil
+    }
+
     /// Keeps a set, in place of what was kept of it before.
     func save(_ snapshot: KeySnapshot) {
         var output = ByteBuffer()
