@@ -1,5 +1,6 @@
 """What operators see of keys: `/healthz`, `/readyz`, `/status`, `/metrics`; and a look by hand."""
 
+import json
 import re
 import time
 
@@ -7,6 +8,7 @@ import pytest
 from harness import issuer as answers
 from harness.gateway import poll
 from harness.issuer import slow
+from harness.keyed import run
 from harness.tokens import ec_key, keys, rsa_key
 
 KEY = ec_key("seen")
@@ -69,6 +71,48 @@ def test_status_holds_no_secrets(issuers, keyed):
     assert gateway.status("secret")["obtainedFrom"] == "secret"
     assert gateway.status("file")["obtainedFrom"] == "file"
     assert gateway.status("inline")["obtainedFrom"] == "inline"
+    assert gateway.admin("/readyz").status == 200
+
+
+def test_set_of_bad_keys_alone_tells_what_is_wrong_with_each(issuers, keyed):
+    """Where nothing works, the reasons matter most."""
+    issuer = issuers(WEAK, {"kty": "oct", "kid": "o", "k": "AAAA"})
+    gateway = keyed(main=issuer, wait=False)
+    gateway.until_fault("no_usable_key")
+    gateway.until(lambda status: status["failures"] >= 3, "three looks")
+    assert [one["reason"] for one in gateway.status()["skipped"]] == ["weak", "symmetric"]
+    assert gateway.written().count("key skipped") == 2, "once, not for each look"
+    table = run("keys", "--config", gateway.path)
+    assert "skipped key 0 (weak): weak" in table.stdout and table.returncode == 1
+    issuer.publish(KEY)
+    gateway.until_keys()
+    assert gateway.status()["skipped"] == []
+
+
+BAD_FILES = {"missing": (None, "the file cannot be read"), "malformed": ("{", "is not JSON"),
+             "no set": ("{}", "is not a JWK Set"),
+             "no keys": ('{"keys":[]}', "no key of the set can be used")}
+
+
+@pytest.mark.parametrize("case", list(BAD_FILES))
+def test_file_without_keys_tells_why(keyed, folder, case):
+    text, words = BAD_FILES[case]
+    if text is not None:
+        (folder / "bad.json").write_text(text)
+    block = {"issuer": "https://file.test/", "audiences": ["https://api.test"],
+             "keys": {"file": "bad.json"}}
+    gateway = keyed(main=block, wait=False)
+    missing, = gateway.admin("/readyz").json()["issuersWithoutKeys"]
+    assert missing["issuer"] == "main" and words in missing["lastFault"]
+    assert words in gateway.status()["lastFault"]["text"]
+    assert words in run("keys", "--config", gateway.path).stdout
+    # What comes later is told as well, and what helps.
+    (folder / "bad.json").write_text(json.dumps({"keys": [WEAK.jwk()]}))
+    told = gateway.until(lambda status: status["skipped"], "the reasons")
+    assert told["skipped"][0]["reason"] == "weak"
+    assert told["lastFault"]["reason"] == "no_usable_key"
+    (folder / "bad.json").write_text(json.dumps({"keys": [KEY.jwk()]}))
+    gateway.until_keys()
     assert gateway.admin("/readyz").status == 200
 
 

@@ -1,5 +1,6 @@
 package import Configuration
 internal import EventLoop
+internal import JWT
 internal import Keys
 
 /// `bearward keys`: what a running server tells of its keys, or else what a look at every source
@@ -21,8 +22,6 @@ package struct KeyInquiry {
 
     /// Milliseconds between two questions, whether a refresh has come to its end.
     private static let pauseMilliseconds: Int32 = 100
-    /// Milliseconds after which a refresh is not waited for any more.
-    private static let refreshMilliseconds: Int64 = 15_000
 
     private let configuration: Configuration
 
@@ -54,7 +53,10 @@ package struct KeyInquiry {
     private func ask(
         _ client: AdminClient, refreshing: Bool
     ) throws(AdminClient.Failure) -> Outcome {
-        if !refreshing { return Outcome(report: try status(client), notes: []) }
+        if !refreshing {
+            let report = try status(client)
+            return Outcome(report: report, notes: notes(on: [], report))
+        }
         let answer = try client.ask("POST", "/keys/refresh")
         guard answer.status == 202, let refreshed = AdminRefresh.read(answer.body) else {
             throw .malformed
@@ -67,27 +69,34 @@ package struct KeyInquiry {
         for refreshed: [AdminRefresh], _ client: AdminClient
     ) throws(AdminClient.Failure) -> Outcome {
         let awaited = refreshed.filter { $0.outcome == .started || $0.outcome == .joined }
-        let end = Instant.now.advanced(byMilliseconds: KeyInquiry.refreshMilliseconds)
+        let end = Instant.now.advanced(byMilliseconds: configuration.longestLook)
         while true {
             let report = try status(client)
             let running = report.sets.filter { set in
                 set.nextFetchAt == nil
                     && awaited.contains { $0.issuer == set.issuer && $0.tenant == set.tenant }
             }
-            if running.isEmpty { return Outcome(report: report, notes: notes(on: refreshed)) }
+            let notes = notes(on: refreshed, report)
+            if running.isEmpty { return Outcome(report: report, notes: notes) }
             guard Instant.now < end, let loop = try? EventLoop() else {
                 let names = Set(running.map(\.issuer)).sorted().map { KeyTable.printable($0) }
                 let note = "still looking: \(names.joined(separator: ", "))"
-                return Outcome(report: report, notes: notes(on: refreshed) + [note])
+                return Outcome(report: report, notes: notes + [note])
             }
             loop.turn(maxWait: KeyInquiry.pauseMilliseconds)
         }
     }
 
-    private func notes(on refreshed: [AdminRefresh]) -> [String] {
-        refreshed.filter { $0.outcome == .tooSoon }.map { set in
+    private func notes(on refreshed: [AdminRefresh], _ report: KeyReport) -> [String] {
+        let untold = configuration.issuers.filter { issuer in
+            !report.sets.contains { $0.issuer == issuer.name }
+        }
+        return refreshed.filter { $0.outcome == .tooSoon }.map { set in
             "\(KeyTable.printable(set.issuer)): refreshed less than a second ago, not again"
         }
+            + untold.filter { $0.rules.tenants != nil }.map { issuer in
+                "\(KeyTable.printable(issuer.name)): no tenant has asked for keys yet"
+            }
     }
 
     private func status(_ client: AdminClient) throws(AdminClient.Failure) -> KeyReport {

@@ -7,9 +7,6 @@ internal import Logging
 /// One look at every source of keys without a server: the same service as in one, on a loop of its
 /// own, until each look has ended.
 struct KeyLook {
-    /// Milliseconds beyond a look's own deadline, after which it is not waited for.
-    private static let graceMilliseconds: Int64 = 1000
-
     private let configuration: Configuration
 
     init(_ configuration: Configuration) {
@@ -22,7 +19,7 @@ struct KeyLook {
         let service = KeyService(configuration, try surroundings(loop))
         service.start()
         lookForTenants(service)
-        let end = loop.now.advanced(byMilliseconds: longest &+ KeyLook.graceMilliseconds)
+        let end = loop.now.advanced(byMilliseconds: configuration.longestLook)
         while Instant.now < end, service.statuses.contains(where: \.isLooking) {
             loop.turn(maxWait: 100)
         }
@@ -46,12 +43,16 @@ struct KeyLook {
             }
         }
     }
+}
 
-    private var longest: Int64 {
-        configuration.issuers.reduce(0) { longest, issuer in
+extension Configuration {
+    /// Milliseconds after which no look is waited for any more: a second beyond the deadline of the
+    /// longest.
+    var longestLook: Int64 {
+        issuers.reduce(0) { longest, issuer in
             guard case .fetched(let keys) = issuer.keys else { return longest }
             return max(longest, keys.policy.timeout)
-        }
+        } &+ 1000
     }
 }
 

@@ -7,7 +7,8 @@ struct KeyMetrics {
 
     /// Writes one family a fact, each with a sample a key set.
     static func write(_ sets: [IssuerKeyStatus], to output: inout ByteBuffer) {
-        let metrics = KeyMetrics(sets: sets)
+        // A name that a stranger made up makes no series: those of a scraper stay for ever.
+        let metrics = KeyMetrics(sets: sets.filter { $0.tenant == nil || $0.hasHadKeys })
         metrics.writeState(to: &output)
         metrics.writeCounts(to: &output)
     }
@@ -17,15 +18,15 @@ struct KeyMetrics {
     private func writeState(to output: inout ByteBuffer) {
         family(
             "bearward_keys_usable", "gauge", "Keys that signatures are checked with.", &output
-        ) { $0.keys.count }
+        ) { $0.obtainedFrom == .secret ? 1 : $0.keys.count }
         family(
             "bearward_keys_skipped", "gauge", "Keys of the set that cannot or must not be used.",
             &output
         ) { $0.skipped.count }
         family(
             "bearward_keys_stale", "gauge",
-            "1 where the keys are older than they should be, since fetching fails.", &output
-        ) { $0.state == .stale ? 1 : 0 }
+            "1 where the keys are older than they should be, or there are none.", &output
+        ) { $0.state == .fresh ? 0 : 1 }
         family(
             "bearward_keys_age_seconds", "gauge", "Seconds since the source last gave the keys.",
             &output

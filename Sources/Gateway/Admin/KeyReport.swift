@@ -28,9 +28,10 @@ package struct KeyReport: Equatable, Sendable {
         self.init(isOfServer: true, now: now, sets: sets)
     }
 
-    /// Whether an issuer has no keys at all. A tenant may be one that nobody knows.
+    /// Whether an issuer has no keys at all. A server's tenant may be one that nobody knows; those
+    /// that were looked for without one stand in the configuration.
     package var lacksKeys: Bool {
-        sets.contains { $0.tenant == nil && $0.state == .none }
+        sets.contains { ($0.tenant == nil || !isOfServer) && $0.state == .none }
     }
 
     /// The report for programs: one JSON object.
@@ -46,7 +47,7 @@ package struct KeyReport: Equatable, Sendable {
 
     /// The report for people.
     package var text: String {
-        if sets.isEmpty { return "no issuers" }
+        if sets.isEmpty { return "no key sets" }
         return sets.map { KeyTable($0, now: now, goesOn: isOfServer).text }.joined(
             separator: "\n\n")
     }
