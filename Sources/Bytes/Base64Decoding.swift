@@ -11,16 +11,14 @@ extension Array where Element == UInt8 {
         var isValid = true
         // Room for what the last step writes behind the last byte kept.
         let bytes = unsafe [UInt8](unsafeUninitializedCapacity: count &+ 16) { output, held in
-            unsafe text.withUnsafeBytes { source in
-                guard let from = source.baseAddress,
-                    let to = UnsafeMutableRawPointer(output.baseAddress)
-                else { return }
-                isValid = unsafe decode(from, count: source.count, to: to)
-                // Where two or three characters are left over, the four or two bits that they do
-                // not need have to be zero; they stand where the next byte would.
-                if rest != 0, unsafe output[count] != 0 { isValid = false }
-            }
             held = count
+            guard let from = unsafe text.address,
+                let to = UnsafeMutableRawPointer(output.baseAddress)
+            else { return }
+            isValid = unsafe decode(from, count: text.count, to: to)
+            // Where two or three characters are left over, the four or two bits that they do not
+            // need have to be zero; they stand where the next byte would.
+            if rest != 0, unsafe output[count] != 0 { isValid = false }
         }
         guard isValid else { return nil }
         self = bytes

@@ -44,32 +44,38 @@ extension Span where Element == UInt8 {
         precondition(start >= 0, "negative offset")
         let count = self.count
         guard start < count else { return count }
-        return unsafe withUnsafeBytes { memory in
-            // Not empty, so it has an address; each read is bounded by the condition before it.
-            let bytes = unsafe memory.baseAddress.unsafelyUnwrapped
-            var i = start
-            if count &- i >= 16 {
-                let hits = marks(unsafe bytes.lanes(at: i))
-                if bits(hits) != 0 { return i &+ firstLane(hits) }
-                i &+= 16
-            }
-            while count &- i >= 32 {
-                let first = marks(unsafe bytes.lanes(at: i))
-                let second = marks(unsafe bytes.lanes(at: i &+ 16))
-                if bits(first .| second) != 0 {
-                    return i &+ (bits(first) != 0 ? firstLane(first) : 16 &+ firstLane(second))
-                }
-                i &+= 32
-            }
-            if count &- i >= 16 {
-                let hits = marks(unsafe bytes.lanes(at: i))
-                if bits(hits) != 0 { return i &+ firstLane(hits) }
-                i &+= 16
-            }
-            let rest = count &- i
-            let hits = marks(unsafe bytes.lastLanes(at: i, count: rest))
-            return i &+ min(firstLane(hits), rest)
+        // Not empty, so it has an address; each read is bounded by the condition before it.
+        let bytes = unsafe address.unsafelyUnwrapped
+        var i = start
+        if count &- i >= 16 {
+            let hits = marks(unsafe bytes.lanes(at: i))
+            if bits(hits) != 0 { return i &+ firstLane(hits) }
+            i &+= 16
         }
+        while count &- i >= 32 {
+            let first = marks(unsafe bytes.lanes(at: i))
+            let second = marks(unsafe bytes.lanes(at: i &+ 16))
+            if bits(first .| second) != 0 {
+                return i &+ (bits(first) != 0 ? firstLane(first) : 16 &+ firstLane(second))
+            }
+            i &+= 32
+        }
+        if count &- i >= 16 {
+            let hits = marks(unsafe bytes.lanes(at: i))
+            if bits(hits) != 0 { return i &+ firstLane(hits) }
+            i &+= 16
+        }
+        let rest = count &- i
+        let hits = marks(unsafe bytes.lastLanes(at: i, count: rest))
+        return i &+ min(firstLane(hits), rest)
+    }
+
+    /// Where the bytes stand, nil perhaps where there are none. For the function that holds the
+    /// span, and no longer.
+    @unsafe
+    @inline(always)
+    var address: UnsafeRawPointer? {
+        unsafe withUnsafeBytes { $0.baseAddress }
     }
 }
 

@@ -3,6 +3,7 @@
 extension Span where Element == UInt8 {
     /// The first byte at or after `start` that is no `tchar`, or `count`. Letters and hyphens, of
     /// which most names are made, are passed by the vector, the others one by one.
+    @inline(__always)
     package func endOfToken(from start: Int) -> Int {
         var i = start
         while true {
@@ -23,6 +24,7 @@ extension Span where Element == UInt8 {
 
     /// The first control other than a tab (RFC 9110, section 5.5: no field value holds one) at or
     /// after `start`, or `count`.
+    @inline(__always)
     package func endOfFieldValue(from start: Int) -> Int {
         firstByte(from: start) { lanes in
             (lanes.isIn(0, 0x1f) .& .!lanes.isEqual(to: 0x09)) .| lanes.isEqual(to: 0x7f)
@@ -37,65 +39,55 @@ extension Span where Element == UInt8 {
 
     /// The range without blanks at either end.
     package func trimmingBlanks(_ range: Range<Int>) -> Range<Int> {
-        var low = range.lowerBound
-        var high = range.upperBound
-        while low < high, ASCII.isBlank(self[low]) { low &+= 1 }
-        while high > low, ASCII.isBlank(self[high &- 1]) { high &-= 1 }
-        return low..<high
+        precondition(
+            range.lowerBound >= 0 && range.upperBound <= count, "range outside of the span")
+        let trimmed = trimmingBlanks(from: range.lowerBound, to: range.upperBound)
+        return trimmed.start..<trimmed.end
+    }
+
+    /// The same between two places of the span, the first of which is not above the second.
+    @inline(always)
+    func trimmingBlanks(from start: Int, to end: Int) -> (start: Int, end: Int) {
+        var low = start
+        var high = end
+        // What is read lies between the two places.
+        while low < high, ASCII.isBlank(unsafe self[unchecked: low]) { low &+= 1 }
+        while high > low, ASCII.isBlank(unsafe self[unchecked: high &- 1]) { high &-= 1 }
+        return (low, high)
     }
 
     /// Whether the bytes are the same.
     package func isEqual(to other: Span<UInt8>) -> Bool {
         guard count == other.count else { return false }
-        return unsafe withUnsafeBytes { left in
-            unsafe other.withUnsafeBytes { right in
-                guard let a = left.baseAddress, let b = right.baseAddress else { return true }
-                return unsafe areEqual(a, b, count: left.count)
-            }
-        }
+        guard let a = unsafe address, let b = unsafe other.address else { return true }
+        return unsafe areEqual(a, b, count: count)
     }
 
     /// Whether the bytes are those of a literal.
     package func isEqual(to literal: StaticString) -> Bool {
+        guard count == literal.utf8CodeUnitCount else { return false }
+        guard let bytes = unsafe address else { return true }
         // A literal owns `utf8CodeUnitCount` readable bytes.
-        let pointer = unsafe UnsafeBufferPointer(
-            start: literal.utf8Start, count: literal.utf8CodeUnitCount)
-        return isEqual(to: unsafe Span(_unsafeElements: pointer))
+        return unsafe areEqual(bytes, UnsafeRawPointer(literal.utf8Start), count: count)
     }
 
-    /// Whether the bytes are those of a literal, letters compared without case. The literal is
-    /// written in lower case.
+    /// Whether the bytes are those of a literal, letters compared without case. The literal is of
+    /// small letters, digits and signs below `@`.
     package func isEqualIgnoringCase(to lowercase: StaticString) -> Bool {
-        // A literal owns `utf8CodeUnitCount` readable bytes.
-        let pointer = unsafe UnsafeBufferPointer(
-            start: lowercase.utf8Start, count: lowercase.utf8CodeUnitCount)
-        return isEqualIgnoringCase(to: unsafe Span(_unsafeElements: pointer))
+        guard count == lowercase.utf8CodeUnitCount else { return false }
+        guard let bytes = unsafe address else { return true }
+        // A literal owns `utf8CodeUnitCount` readable bytes. Of the characters it may hold, letters
+        // alone have the bit 0x40, and what they may differ in is the bit below.
+        return unsafe areEqual(
+            bytes, UnsafeRawPointer(lowercase.utf8Start), count: count,
+            apartFrom: { $0 &>> 1 & 0x2020_2020_2020_2020 })
     }
 
-    /// Whether the bytes are the same, letters compared without case. Eight bytes a step, the last
-    /// of which may overlap the one before.
+    /// Whether the bytes are the same, letters compared without case.
     package func isEqualIgnoringCase(to other: Span<UInt8>) -> Bool {
         guard count == other.count else { return false }
-        return unsafe withUnsafeBytes { left in
-            unsafe other.withUnsafeBytes { right in
-                guard let a = left.baseAddress, let b = right.baseAddress else { return true }
-                let count = left.count
-                // Both spans hold `count` bytes.
-                if count < 8 {
-                    return unsafe areEqualIgnoringCase(
-                        a.lastWord(at: 0, count: count), b.lastWord(at: 0, count: count))
-                }
-                var i = 0
-                while i < count &- 8 {
-                    guard unsafe areEqualIgnoringCase(a.word(at: i), b.word(at: i)) else {
-                        return false
-                    }
-                    i &+= 8
-                }
-                return unsafe areEqualIgnoringCase(
-                    a.word(at: count &- 8), b.word(at: count &- 8))
-            }
-        }
+        guard let a = unsafe address, let b = unsafe other.address else { return true }
+        return unsafe areEqual(a, b, count: count, apartFrom: caseBits)
     }
 }
 
@@ -119,10 +111,25 @@ private func areEqual(_ a: UnsafeRawPointer, _ b: UnsafeRawPointer, count: Int) 
     return unsafe bits(a.lanes(at: count &- 16) .!= b.lanes(at: count &- 16)) == 0
 }
 
-/// Whether eight bytes are the same, letters compared without case.
+/// Whether `count` bytes on either side are the same but for the bits that `ignored` names, given
+/// those of `b`. Eight a step, the last of which may overlap the one before.
 @inline(always)
-private func areEqualIgnoringCase(_ a: UInt64, _ b: UInt64) -> Bool {
-    a == b || (a ^ b) & ~caseBits(b) == 0
+private func areEqual(
+    _ a: UnsafeRawPointer, _ b: UnsafeRawPointer, count: Int, apartFrom ignored: (UInt64) -> UInt64
+) -> Bool {
+    // Each read ends at `count` or before.
+    if count < 8 {
+        let word = unsafe b.lastWord(at: 0, count: count)
+        return unsafe (a.lastWord(at: 0, count: count) ^ word) & ~ignored(word) == 0
+    }
+    var i = 0
+    while i < count &- 8 {
+        let word = unsafe b.word(at: i)
+        if unsafe (a.word(at: i) ^ word) & ~ignored(word) != 0 { return false }
+        i &+= 8
+    }
+    let word = unsafe b.word(at: count &- 8)
+    return unsafe (a.word(at: count &- 8) ^ word) & ~ignored(word) == 0
 }
 
 /// The bit 0x20 of each of eight bytes that is an ASCII letter: what two spellings may differ in.

@@ -25,14 +25,18 @@ package enum Authority {
 
     private static func nameEnd(in bytes: Span<UInt8>) -> Int {
         let dot = UInt8(ascii: ".")
-        var index = 0
         var previous = dot
-        while index < bytes.count, ASCII.isUnreserved(bytes[index]) {
-            if bytes[index] == dot, previous == dot { return 0 }
-            previous = bytes[index]
-            index &+= 1
+        for index in 0..<bytes.count {
+            let byte = bytes[index]
+            if byte == dot {
+                // A label of nothing.
+                if previous == dot { return 0 }
+            } else if !ASCII.isUnreserved(byte) {
+                return index
+            }
+            previous = byte
         }
-        return index
+        return bytes.count
     }
 
     private static func addressEnd(in bytes: Span<UInt8>) -> Int {

@@ -143,21 +143,15 @@ package final class FieldSection {
     static func line(
         in bytes: Span<UInt8>, at start: Int
     ) throws(MessageError) -> FieldLine? {
-        let nameEnd = bytes.endOfToken(from: start)
-        guard nameEnd < bytes.count else { return nil }
-        guard nameEnd > start, bytes[nameEnd] == UInt8(ascii: ":") else { throw .fieldLine }
-        let end = bytes.endOfFieldValue(from: nameEnd &+ 1)
-        guard end < bytes.count else { return nil }
-        guard bytes[end] == UInt8(ascii: "\r") else { throw .fieldLine }
-        guard end &+ 1 < bytes.count else { return nil }
-        guard bytes[end &+ 1] == UInt8(ascii: "\n") else { throw .fieldLine }
-        let value = bytes.trimmingBlanks(nameEnd &+ 1..<end)
-        return FieldLine(
-            start: UInt32(truncatingIfNeeded: start), nameEnd: UInt32(truncatingIfNeeded: nameEnd),
-            valueStart: UInt32(truncatingIfNeeded: value.lowerBound),
-            valueEnd: UInt32(truncatingIfNeeded: value.upperBound),
-            end: UInt32(truncatingIfNeeded: end &+ 2),
-            kind: FieldKind(name: bytes.extracting(start..<nameEnd)))
+        switch bytes.fieldLine(at: start) {
+        case .incomplete: return nil
+        case .malformed: throw .fieldLine
+        case .line(let places):
+            return FieldLine(
+                start: UInt32(truncatingIfNeeded: start), nameEnd: places.nameEnd,
+                valueStart: places.valueStart, valueEnd: places.valueEnd, end: places.end,
+                kind: FieldKind(name: bytes.extracting(start..<Int(places.nameEnd))))
+        }
     }
 
     /// The checks that need the whole section: framing that contradicts itself (RFC 9112, section
