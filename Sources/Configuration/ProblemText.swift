@@ -32,6 +32,7 @@ enum ProblemText {
     static func of(_ reason: SkippedKey.Reason) -> String {
         switch reason {
         case .notAnObject: "it is no object"
+        case .ambiguous: "a name occurs twice in it, or a text has a lone surrogate"
         case .missingMember(let name): "it lacks \"\(name)\""
         case .badMember(let name): "its \"\(name)\" is malformed"
         case .unknownType: "its \"kty\" is unknown"

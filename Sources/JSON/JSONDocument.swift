@@ -8,6 +8,9 @@ package final class JSONDocument: Sendable {
     /// The source, and behind it the strings that were written with escapes, without them.
     package let text: [UInt8]
     private let records: [JSONRecord]
+    /// What a reader that was told to let pass names that occur twice and lone surrogates, in the
+    /// order of the text.
+    package let faults: [JSONError]
 
     /// Reads a whole text, strictly as RFC 8259 has it and I-JSON (RFC 7493) narrows it: UTF-8
     /// without a byte order mark, no name twice, no lone surrogates, nothing after the value.
@@ -16,17 +19,30 @@ package final class JSONDocument: Sendable {
     ///   - maxDepth: how many containers may stand in one another; at most 256, since those who
     ///     make values of it recurse.
     ///   - maxBytes: how long the text may be.
+    ///   - keepsFaults: notes names that occur twice and lone surrogates in `faults` and reads on,
+    ///     for a caller who knows what they spoil. A member is the first one of its name.
     package init(
-        parsing source: consuming [UInt8], maxDepth: Int = 32, maxBytes: Int = 1 << 20
+        parsing source: consuming [UInt8], maxDepth: Int = 32, maxBytes: Int = 1 << 20,
+        keepsFaults: Bool = false
     ) throws(JSONError) {
         precondition(maxDepth >= 0 && maxDepth <= 256, "deeper than the stack is meant for")
         precondition(maxBytes <= 1 << 30, "longer than the records can say")
         guard source.count <= maxBytes else { throw JSONError(.tooLarge, at: maxBytes) }
-        var reader = JSONReader(maxDepth: maxDepth)
+        var reader = JSONReader(maxDepth: maxDepth, keepsFaults: keepsFaults)
         try reader.read(source.span)
         if !reader.unescaped.isEmpty { source.append(contentsOf: reader.unescaped) }
         text = source
         records = reader.records
+        faults = reader.faults
+    }
+
+    /// How many of the faults are in a value, or in anything that stands in it.
+    package func countFaults(in node: JSONNode) -> Int {
+        if faults.isEmpty { return 0 }
+        let start = Int(records[node.index].offset)
+        let next = Int(records[node.index].link)
+        let end = next < records.count ? Int(records[next].offset) : .max
+        return faults.count { $0.offset >= start && $0.offset < end }
     }
 
     // MARK: One value

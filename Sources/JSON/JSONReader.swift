@@ -6,6 +6,8 @@ struct JSONReader {
     private(set) var records: [JSONRecord] = []
     /// The strings that were written with escapes, without them; they will stand behind the text.
     private(set) var unescaped: [UInt8] = []
+    /// What was let pass: JSON by its grammar, but not to be relied on.
+    private(set) var faults: [JSONError] = []
     private var position = 0
     /// The record of the innermost container that is open; -1 outside of all. While one is open,
     /// its `link` is the one around it, and its `start` tells of its names: see `isNew`.
@@ -18,8 +20,12 @@ struct JSONReader {
     /// Beyond so many names a set keeps an object of thousands from costing their square.
     private static let fewNames = 32
 
-    init(maxDepth: Int) {
+    /// Whether names that occur twice and lone surrogates are noted instead of thrown.
+    private let keepsFaults: Bool
+
+    init(maxDepth: Int, keepsFaults: Bool) {
         depthLeft = maxDepth
+        self.keepsFaults = keepsFaults
     }
 
     mutating func read(_ text: Span<UInt8>) throws(JSONError) {
@@ -155,7 +161,7 @@ struct JSONReader {
             kind: .string, start: UInt32(truncatingIfNeeded: start),
             count: UInt32(truncatingIfNeeded: count), link: key.word,
             offset: UInt32(truncatingIfNeeded: offset))
-        guard isNew(name, text) else { throw JSONError(.duplicateName, at: offset) }
+        if !isNew(name, text) { try note(JSONError(.duplicateName, at: offset)) }
         records[innermost].count &+= 1
         records.append(name)
         skipWhiteSpace(text)
@@ -266,8 +272,20 @@ struct JSONReader {
             return (first, end &- first)
         }
         let start = unescaped.count
-        position = try JSONText.unescape(text, from: first, into: &unescaped)
+        do {
+            position = try JSONText.unescape(text, from: first, into: &unescaped)
+        } catch  where error.kind == .loneSurrogate {
+            try note(error)
+            unescaped.removeLast(unescaped.count &- start)
+            position = try JSONText.unescape(
+                text, from: first, into: &unescaped, replacesLoneSurrogates: true)
+        }
         return (text.count &+ start, unescaped.count &- start)
+    }
+
+    private mutating func note(_ fault: JSONError) throws(JSONError) {
+        guard keepsFaults else { throw fault }
+        faults.append(fault)
     }
 
     // MARK: Bytes

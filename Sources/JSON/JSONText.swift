@@ -3,16 +3,17 @@ import Bytes
 /// Strings (RFC 8259, section 7): what stands between the quotes.
 enum JSONText {
     /// Appends the string that begins at `start`, behind its quote, without its escapes; returns
-    /// the offset after its closing quote.
+    /// the offset after its closing quote. `replacesLoneSurrogates`: by U+FFFD, instead of failing.
     static func unescape(
-        _ text: Span<UInt8>, from start: Int, into bytes: inout [UInt8]
+        _ text: Span<UInt8>, from start: Int, into bytes: inout [UInt8],
+        replacesLoneSurrogates: Bool = false
     ) throws(JSONError) -> Int {
         var position = start
         while true {
             let end = try endOfRun(text, from: position)
             for i in position..<end { bytes.append(text[i]) }
             if text[end] == UInt8(ascii: "\"") { return end &+ 1 }
-            position = try unescape(text, at: end, into: &bytes)
+            position = try unescape(text, at: end, into: &bytes, replacesLoneSurrogates)
         }
     }
 
@@ -31,7 +32,8 @@ enum JSONText {
 
     /// Appends what the escape at `start` stands for; returns the offset after it.
     private static func unescape(
-        _ text: Span<UInt8>, at start: Int, into bytes: inout [UInt8]
+        _ text: Span<UInt8>, at start: Int, into bytes: inout [UInt8],
+        _ replacesLoneSurrogates: Bool
     ) throws(JSONError) -> Int {
         guard start &+ 1 < text.count else { throw JSONError(.unexpectedEnd, at: text.count) }
         switch text[start &+ 1] {
@@ -43,7 +45,13 @@ enum JSONText {
         case UInt8(ascii: "n"): bytes.append(0x0a)
         case UInt8(ascii: "r"): bytes.append(0x0d)
         case UInt8(ascii: "t"): bytes.append(0x09)
-        case UInt8(ascii: "u"): return try unescapeUnicode(text, at: start, into: &bytes)
+        case UInt8(ascii: "u"):
+            do {
+                return try unescapeUnicode(text, at: start, into: &bytes)
+            } catch  where error.kind == .loneSurrogate && replacesLoneSurrogates {
+                bytes.append(contentsOf: [0xef, 0xbf, 0xbd])
+                return start &+ 6
+            }
         default: throw JSONError(.invalidEscape, at: start)
         }
         return start &+ 2

@@ -18,12 +18,13 @@ struct IssuerKeys {
     private final class Entry {
         let key: JWK
         let family: KeyFamily
-        let check: VerificationKey
+        /// Made when a token is first checked with it: it takes as long as several signatures, and
+        /// a set may have 256 keys.
+        private(set) lazy var check = try? VerificationKey(key.publicKey)
 
-        init(_ key: JWK, _ check: VerificationKey) {
+        init(_ key: JWK) {
             self.key = key
             family = key.publicKey.family
-            self.check = check
         }
     }
 
@@ -72,10 +73,7 @@ struct IssuerKeys {
     }
 
     private static func entries(of set: JWKSet, keeping old: [Entry]) -> [Entry] {
-        set.keys.compactMap { key -> Entry? in
-            if let entry = old.first(where: { $0.key == key }) { return entry }
-            return (try? VerificationKey(key.publicKey)).map { Entry(key, $0) }
-        }
+        set.keys.map { key in old.first { $0.key == key } ?? Entry(key) }
     }
 
     /// Whether a key that a token was verified with is still one of them. Nil stands for the
@@ -139,7 +137,7 @@ struct IssuerKeys {
         _ examined: ExaminedToken, _ key: JWK, among entries: [Entry]
     ) -> VerifiedToken? {
         for i in entries.indices where entries[i].key == key {
-            return examined.verified(under: .key(key, entries[i].check))
+            return entries[i].check.flatMap { examined.verified(under: .key(key, $0)) }
         }
         return nil
     }

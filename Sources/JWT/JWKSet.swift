@@ -1,3 +1,4 @@
+import Bytes
 package import JSON
 import OpenSSL
 
@@ -22,34 +23,58 @@ package struct JWKSet: Sendable, Equatable {
     package static let maxBytes = 512 << 10
     /// Most keys of a set.
     package static let maxKeys = 256
+    /// How deep a set's JSON may be: a key of its own may carry whatever else it likes.
+    private static let maxDepth = 256
 
     /// The usable keys, in the order of the set.
     package let keys: [JWK]
     /// The others.
     package let skipped: [SkippedKey]
 
-    /// Reads a set's text.
+    /// Reads a set's text. A key whose own JSON is ambiguous is skipped; outside of the keys
+    /// nothing is taken that RFC 7493 does not.
     package init(parsing text: Span<UInt8>) throws(Failure) {
         guard text.count <= Self.maxBytes else { throw .tooLarge }
-        let value: JSONValue
+        let document: JSONDocument
         do {
-            value = try JSONValue(parsing: text, maxBytes: Self.maxBytes)
+            document = try JSONDocument(
+                parsing: [UInt8](copying: text), maxDepth: Self.maxDepth, maxBytes: Self.maxBytes,
+                keepsFaults: true)
         } catch {
             throw .invalidJSON(error)
         }
-        try self.init(value)
+        var faultsLeft = document.faults.count
+        var members: [(value: JSONValue, isAmbiguous: Bool)]?
+        if let array = document.member(JSONName("keys")), document.kind(of: array) == .array {
+            members = []
+            var next = document.first(in: array)
+            while let member = next {
+                let faults = document.countFaults(in: member)
+                faultsLeft -= faults
+                members?.append((document.value(of: member), faults > 0))
+                next = document.next(after: member, in: array)
+            }
+        }
+        if faultsLeft > 0, let fault = document.faults.first { throw .invalidJSON(fault) }
+        guard let members else { throw .notAKeySet }
+        try self.init(members)
     }
 
     /// Reads a set that stands in a larger text; offsets are those of that text.
     package init(_ value: JSONValue) throws(Failure) {
         guard let members = value.object?["keys"]?.array else { throw .notAKeySet }
+        try self.init(members.map { ($0, false) })
+    }
+
+    private init(_ members: [(value: JSONValue, isAmbiguous: Bool)]) throws(Failure) {
         guard members.count <= Self.maxKeys else { throw .tooManyKeys }
         var found: [(key: JWK, place: SkippedKey.Place)] = []
         var skipped: [SkippedKey] = []
         for (index, member) in members.enumerated() {
-            let place = SkippedKey.Place(index: index, member)
-            do {
-                found.append((try JWK(member), place))
+            let place = SkippedKey.Place(index: index, member.value)
+            do throws(SkippedKey.Reason) {
+                if member.isAmbiguous { throw .ambiguous }
+                found.append((try JWK(member.value), place))
             } catch {
                 skipped.append(SkippedKey(place, error))
             }
@@ -98,6 +123,9 @@ package struct SkippedKey: Sendable, Equatable {
     package enum Reason: Error, Equatable, Sendable {
         /// The member is no JSON object.
         case notAnObject
+        /// A member's name occurs twice in it (RFC 7517, section 4), or a text in it has half of a
+        /// character.
+        case ambiguous
         /// A member that keys of this type must have.
         case missingMember(String)
         /// A member of the wrong type, or no base64 where there must be.

@@ -13,13 +13,18 @@ package struct TenantRules: Sendable, Equatable {
     /// What stands behind it.
     package let suffix: String
     /// The tenants that are taken; nil for all that the claim rule lets pass.
-    package var allowed: [String]?
+    package var allowed: [String]? {
+        didSet { allowedNames = allowed.map { Set($0) } }
+    }
     /// A claim that must be a string equal to the tenant; nil for no such rule.
     package var claim: ClaimName?
     /// Most tenants whose keys are held at a time.
     package var maxTenants = 100
     /// Whether all tenants' tokens are signed with one set of keys, the issuer's.
     package var sharesKeys = false
+    /// The same for a quick look: there may be thousands. Names are ASCII, so that equal strings
+    /// are the same octets.
+    private var allowedNames: Set<String>?
 
     /// Rules of a pattern; nil unless it holds the placeholder exactly once.
     package init?(pattern: String, allowed: [String]? = nil, claim: ClaimName? = nil) {
@@ -34,6 +39,7 @@ package struct TenantRules: Sendable, Equatable {
         self.prefix = prefix
         self.suffix = suffix
         self.allowed = allowed
+        allowedNames = allowed.map { Set($0) }
         self.claim = claim
     }
 
@@ -57,7 +63,7 @@ package struct TenantRules: Sendable, Equatable {
             let name = String(validating: issuer.extracting(before..<end)),
             TenantRules.isName(name)
         else { return nil }
-        if let allowed, !allowed.contains(where: name.isExactly) { return nil }
+        if let allowedNames, !allowedNames.contains(name) { return nil }
         return name
     }
 }

@@ -5,6 +5,7 @@ extension SkippedKey.Reason {
     package var text: String {
         switch self {
         case .notAnObject: "not an object"
+        case .ambiguous: "a name twice, or a lone surrogate"
         case .missingMember(let name): "no \(name)"
         case .badMember(let name): "bad \(name)"
         case .unknownType: "unknown kty"

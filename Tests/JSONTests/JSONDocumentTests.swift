@@ -70,6 +70,37 @@ extension JSONDocument {
         #expect(document.member(at: path + ["a"]) == nil || path == ["b"])
     }
 
+    @Test(
+        "Faults that are to be kept are counted where they stand; what breaks the grammar still ends it",
+        arguments: [
+            (#"{"a":1}"#, 0, 0), (#"{"k":{"a":1,"a":2}}"#, 1, 1), (#"{"k":{"a":1},"k":2}"#, 1, 0),
+            (#"{"k":["\ud800","\udfff"],"b":1}"#, 2, 2),
+            (#"{"b":"\ud800","k":{"\u0061":1,"a":2}}"#, 2, 1),
+            (#"{"k":{"a":{"b":1,"b":2,"b":3}},"a":"\ud800\ud800"}"#, 3, 2),
+        ])
+    func keptFaults(text: String, all: Int, inMember: Int) throws {
+        let document = try JSONDocument(parsing: Array(text.utf8), keepsFaults: true)
+        #expect(document.faults.count == all)
+        let member = try #require(document.member(at: text == #"{"a":1}"# ? ["a"] : ["k"]))
+        #expect(document.countFaults(in: member) == inMember)
+        #expect(document.countFaults(in: .root) == all)
+        if all > 0 {
+            #expect(throws: document.faults[0]) { try JSONDocument(parsing: Array(text.utf8)) }
+        }
+        for end in text.utf8.indices {
+            let part = Array(text.utf8[..<end])
+            #expect(throws: JSONError.self) { try JSONDocument(parsing: part, keepsFaults: true) }
+        }
+    }
+
+    @Test("A lone surrogate that is kept reads as a replacement character")
+    func replacedSurrogate() throws {
+        let text = #"["\n\ud800x","\ud800\u0041","\ud83d\ude00"]"#
+        let document = try JSONDocument(parsing: Array(text.utf8), keepsFaults: true)
+        let read = document.value(of: .root).array?.compactMap(\.string)
+        #expect(read == ["\n\u{fffd}x", "\u{fffd}A", "\u{1f600}"])
+    }
+
     @Test("What is no object has no members, and what is no array no elements")
     func others() throws {
         for text in ["null", "true", "1", #""a""#, "[]", #"["a", {"a": 1}]"#] {

@@ -83,6 +83,34 @@ import Testing
         ]
     }
 
+    @Test(
+        "A key whose own JSON is ambiguous is skipped, wherever in it that is",
+        arguments: [
+            #"{"kty":"EC","kid":"b","kid":"c"}"#, #"{"kid":"b","kid":"b"}"#,
+            #"{"kid":"b","k\u0069d":"c"}"#, #"{"x":{"a":1,"a":2}}"#, #"[{"a":1,"a":2}]"#,
+            #"{"kid":"\ud800"}"#, #"{"kid":"\udc00x"}"#, #"{"\ud800":1,"\ud800":2}"#,
+            #"{"x":["\ud800\u0041"]}"#, #""\ud800""#,
+        ])
+    func ambiguous(_ member: String) throws {
+        for place in 0...2 {
+            var members = [jwk("p256", adding: #","kid":"good""#), jwk("ed25519")]
+            members.insert(member, at: place)
+            let set = try keySet(of: members)
+            #expect(set.keys.map(\.keyID) == ["good", nil])
+            #expect(set.skipped.map(\.reason) == [.ambiguous])
+            #expect(set.skipped.map(\.index) == [place])
+        }
+    }
+
+    @Test("A key may carry members as deep as it likes, within the text's bound")
+    func deep() throws {
+        let deep = String(repeating: "[", count: 250) + String(repeating: "]", count: 250)
+        let set = try keySet(jwk("p256", adding: ",\"deep\":\(deep)"))
+        #expect(set.keys.count == 1)
+        let tooDeep = String(repeating: "[", count: 300) + String(repeating: "]", count: 300)
+        #expect(throws: JWKSet.Failure.self) { try keySet(#"{"x":\#(tooDeep)}"#) }
+    }
+
     @Test("Real sets' quirks: padding, standard base64, sign octets, unknown members")
     func quirks() throws {
         let plain = try keySet(
@@ -142,7 +170,9 @@ import Testing
             "", "{}", "[]", "null", #"{"keys":null}"#, #"{"keys":{}}"#, #"{"keys":"x"}"#,
             #"{"Keys":[]}"#,
             #"{"kty":"RSA"}"#, "<html></html>", #"{"keys":[]"#, #"{"keys":[]}x"#,
-            #"{"keys":[],"keys":[]}"#,
+            #"{"keys":[],"keys":[]}"#, #"{"keys":[],"a":1,"a":2}"#, #"{"keys":[],"a":"\ud800"}"#,
+            #"{"keys":[{"a":1,"a":2}],"keys":[]}"#, #"{"a":"\ud800","keys":[{"a":1,"a":2}]}"#,
+            #"{"keys":[{"a":1"a":2}]}"#, #"{"keys":[{"kid":"\ud8"}]}"#, #"{"keys":[{"kid":"\x"}]}"#,
             "\u{feff}{\"keys\":[]}",
         ])
     func notASet(_ text: String) {
