@@ -24,7 +24,11 @@ extension Span where Element == UInt8 {
     /// Reads `name ":" OWS value OWS CRLF` from `start` on, in one call: name and value take one
     /// vector each where they are short.
     package func fieldLine(at start: Int) -> FieldLineScan {
-        let nameEnd = endOfToken(from: start)
+        var nameEnd = firstByte(from: start, where: isNoLetterOrHyphen)
+        if nameEnd < count, unsafe self[unchecked: nameEnd] != UInt8(ascii: ":") {
+            // The rare name with a digit or another sign, or none at all.
+            nameEnd = endOfToken(from: nameEnd)
+        }
         // Each place below was compared with `count`, so what is read lies within the span.
         guard nameEnd < count else { return .incomplete }
         guard nameEnd > start, unsafe self[unchecked: nameEnd] == UInt8(ascii: ":") else {

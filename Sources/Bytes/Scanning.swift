@@ -3,14 +3,10 @@
 extension Span where Element == UInt8 {
     /// The first byte at or after `start` that is no `tchar`, or `count`. Letters and hyphens, of
     /// which most names are made, are passed by the vector, the others one by one.
-    @inline(__always)
     package func endOfToken(from start: Int) -> Int {
         var i = start
         while true {
-            i = firstByte(from: i) { lanes in
-                let folded = lanes | Lanes(repeating: 0x20)
-                return .!(folded.isIn(0x61, 0x7a) .| lanes.isEqual(to: 0x2d))
-            }
+            i = firstByte(from: i, where: isNoLetterOrHyphen)
             // The scan ends within the span or at its end.
             if i >= count || !ASCII.isTokenCharacter(unsafe self[unchecked: i]) { return i }
             i &+= 1
@@ -89,6 +85,13 @@ extension Span where Element == UInt8 {
         guard let a = unsafe address, let b = unsafe other.address else { return true }
         return unsafe areEqual(a, b, count: count, apartFrom: caseBits)
     }
+}
+
+/// Of each byte, whether it is neither letter nor hyphen.
+@inline(always)
+func isNoLetterOrHyphen(_ bytes: Lanes) -> LaneMask {
+    let folded = bytes | Lanes(repeating: 0x20)
+    return .!(folded.isIn(0x61, 0x7a) .| bytes.isEqual(to: 0x2d))
 }
 
 /// Whether `count` bytes on either side are the same. Sixteen a step, the last of which may overlap
