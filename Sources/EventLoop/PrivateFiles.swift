@@ -1,3 +1,4 @@
+internal import Bytes
 internal import Glibc
 
 /// Files that this process writes for itself and believes when it reads them again: nobody else may
@@ -50,6 +51,29 @@ package enum PrivateFiles {
     /// Removes a file if it is there.
     package static func remove(_ path: String) {
         _ = unsafe unlink(path)
+    }
+
+    /// Removes from a folder the files of which `isMeant` knows the name, and that were last
+    /// written before this time, in seconds since 1970. A folder that cannot be read has none.
+    package static func removeOld(
+        in folder: String, before unixSeconds: Int64, where isMeant: (String) -> Bool
+    ) {
+        guard let stream = unsafe opendir(folder) else { return }
+        // Each record lives until the next is read, and its name is terminated.
+        while let entry = unsafe readdir(stream) {
+            let name = unsafe withUnsafeBytes(of: &entry.pointee.d_name) { bytes in
+                unsafe String(validating: Array(bytes.prefix { $0 != 0 }).span)
+            }
+            guard let name, isMeant(name) else { continue }
+            var status = stat()
+            // The record is a local.
+            let path = folder + "/" + name
+            guard unsafe lstat(path, &status) == 0, status.st_mtim.tv_sec < unixSeconds else {
+                continue
+            }
+            remove(path)
+        }
+        unsafe closedir(stream)
     }
 
     private static func write(

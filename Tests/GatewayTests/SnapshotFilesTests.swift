@@ -57,6 +57,27 @@ struct SnapshotFilesTests {
         #expect(log.messages == [])
     }
 
+    @Test("What is too old for anybody is removed at the start, and nothing else")
+    func old() throws {
+        let names = ["keys-a.json", "keys-b.json", "other.json", "keys-c.txt"]
+        let first = try files()
+        first.save(snapshot())
+        settle(first)
+        for name in names { try folder.write("{}", to: "state/" + name) }
+        for name in names.dropFirst() {
+            let times = [timespec](repeating: timespec(tv_sec: 1000, tv_nsec: 0), count: 2)
+            let set = unsafe utimensat(AT_FDCWD, folder.path("state/" + name), times, 0)
+            #expect(set == 0)
+        }
+        let exists = { Files.fingerprint(folder.path("state/" + $0)) != nil }
+        first.removeOld(unixSeconds: 1060, maxStale: 60_000)
+        #expect(names.allSatisfy(exists))
+        first.removeOld(unixSeconds: 1061, maxStale: 60_000)
+        #expect(names.filter(exists) == ["keys-a.json", "other.json", "keys-c.txt"])
+        #expect(load(first) != nil)
+        try files("missing").removeOld(unixSeconds: .max, maxStale: 0)
+    }
+
     @Test("The last version is kept, however fast they come")
     func last() throws {
         let files = try files()

@@ -50,6 +50,7 @@ final class KeyService {
 
     /// Begins to watch and to fetch.
     func start() {
+        removeOldSnapshots()
         let files = KeyFiles(
             configuration.issuers, loop: surroundings.loop, logger: surroundings.logger,
             onKeys: { [unowned self] in took($0, $1) },
@@ -57,6 +58,17 @@ final class KeyService {
         self.files = files
         files.start()
         for case .fetched(let source) in sources { source.start() }
+    }
+
+    /// Believed for the longest time that any set may be: what is older serves nobody.
+    private func removeOldSnapshots() {
+        let times = configuration.issuers.compactMap { issuer -> Int64? in
+            guard case .fetched(let keys) = issuer.keys else { return nil }
+            return keys.policy.maxStale
+        }
+        guard let longest = times.max() else { return }
+        surroundings.snapshots?.removeOld(
+            unixSeconds: surroundings.unixSeconds, maxStale: longest)
     }
 
     /// Lets a set that came just before the process ends be kept for the next start, if the disk

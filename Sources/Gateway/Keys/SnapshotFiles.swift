@@ -80,6 +80,15 @@ final class SnapshotFiles {
         write()
     }
 
+    /// Removes what earlier runs kept and nobody can believe any more: of tenants that nobody asked
+    /// for since, and of issuers that are not configured now.
+    func removeOld(unixSeconds: Int64, maxStale: Int64) {
+        let (oldest, _) = unixSeconds.subtractingReportingOverflow(maxStale / 1000)
+        PrivateFiles.removeOld(in: folder, before: oldest) {
+            $0.hasPrefix("keys-") && $0.hasSuffix(".json")
+        }
+    }
+
     private func path(of identity: KeySetIdentity) -> String {
         "\(folder)/keys-\(identity.fileName).json"
     }
