@@ -50,7 +50,7 @@ package enum ClaimFieldValue {
     private static func write(
         _ claim: JSONNode, in claims: JSONDocument, to buffer: inout ByteBuffer
     ) -> Bool {
-        guard claims.kind(of: claim) == .array else {
+        guard case .array = claims.kind(of: claim) else {
             return writeScalar(claim, in: claims, to: &buffer)
         }
         var element = claims.first(in: claim)

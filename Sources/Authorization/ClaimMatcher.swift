@@ -20,8 +20,7 @@ package enum ClaimMatcher: Equatable, Sendable {
         switch self {
         case .equals(let value): return claims.isEqual(claim, to: value)
         case .isIn(let list):
-            let kind = claims.kind(of: claim)
-            if kind == .array || kind == .object { return false }
+            if claims.isContainer(claim) { return false }
             for value in list where claims.isEqual(claim, to: value) { return true }
             return false
         case .contains(let scalar):
@@ -31,7 +30,7 @@ package enum ClaimMatcher: Equatable, Sendable {
                 element = claims.next(after: member, in: claim)
             }
             return false
-        case .present(let wanted): return (claims.kind(of: claim) != .null) == wanted
+        case .present(let wanted): return claims.isNull(claim) != wanted
         }
     }
 }

@@ -40,8 +40,8 @@ package final class JSONDocument: Sendable {
     package func countFaults(in node: JSONNode) -> Int {
         if faults.isEmpty { return 0 }
         let start = Int(records[node.index].offset)
-        let next = Int(records[node.index].link)
-        let end = next < records.count ? Int(records[next].offset) : .max
+        let next = Int(records[node.index].end)
+        let end = next < records.count ? records[next].firstOffset : .max
         return faults.count { $0.offset >= start && $0.offset < end }
     }
 
@@ -50,6 +50,20 @@ package final class JSONDocument: Sendable {
     /// What the value is.
     package func kind(of node: JSONNode) -> JSONKind {
         records[node.index].kind
+    }
+
+    /// Whether the value is `null`.
+    package func isNull(_ node: JSONNode) -> Bool {
+        if case .null = records[node.index].kind { return true }
+        return false
+    }
+
+    /// Whether the value is an array or an object.
+    package func isContainer(_ node: JSONNode) -> Bool {
+        switch records[node.index].kind {
+        case .array, .object: true
+        case .null, .bool, .number, .string: false
+        }
     }
 
     /// Where the text of a string (unescaped, without quotes), number or Boolean (as written)
@@ -63,6 +77,13 @@ package final class JSONDocument: Sendable {
         }
     }
 
+    /// Where the text of a number stands in `text`; nil for everything else.
+    package func numberText(at node: JSONNode) -> Range<Int>? {
+        let record = records[node.index]
+        guard case .number = record.kind else { return nil }
+        return Int(record.start)..<(Int(record.start) &+ Int(record.count))
+    }
+
     /// Where the text of a string stands in `text`; nil for everything else.
     package func string(at node: JSONNode?) -> Range<Int>? {
         guard let node else { return nil }
@@ -74,7 +95,7 @@ package final class JSONDocument: Sendable {
     /// The number, if it is one.
     package func number(at node: JSONNode) -> JSONNumber? {
         guard records[node.index].kind == .number else { return nil }
-        return JSONNumber(checked: makeText(records[node.index]))
+        return JSONNumber(checked: makeText(range(of: node)))
     }
 
     /// Whether the value is the same as another: types count (1 is not `"1"`), the way a number is
@@ -100,14 +121,15 @@ package final class JSONDocument: Sendable {
             return true
         case (.object, .object(let other)):
             return Int(record.count) == other.members.count
-                && other.members.allSatisfy { isEqual(member($0, of: node), to: $0.value) }
+                && other.members.allSatisfy { member in
+                    let name = member.name.utf8Span
+                    guard let own = self.member(name.span, member.key, of: node) else {
+                        return false
+                    }
+                    return isEqual(own, to: member.value)
+                }
         default: return false
         }
-    }
-
-    private func isEqual(_ node: JSONNode?, to value: JSONValue) -> Bool {
-        guard let node else { return false }
-        return isEqual(node, to: value)
     }
 
     // MARK: What is in a value
@@ -120,33 +142,33 @@ package final class JSONDocument: Sendable {
 
     /// The value of an object's member; nil where there is none, or no object.
     package func member(_ name: JSONName, of object: JSONNode = .root) -> JSONNode? {
-        member(name.text, name.key, of: object)
+        let bytes = name.bytes
+        return member(bytes.span, name.key, of: object)
     }
 
-    private func member(_ member: JSONObject.Member, of object: JSONNode) -> JSONNode? {
-        self.member(member.name, member.key, of: object)
+    /// The members of the root that have these names: a single look for all of them.
+    package func members(_ names: JSONShortNames) -> JSONShortMembers {
+        let own = self.records
+        return JSONShortMembers(names, of: .root, in: own.span)
     }
 
     private func member(
-        _ name: String, _ key: JSONName.Key, of object: JSONNode
+        _ name: Span<UInt8>, _ key: JSONName.Key, of object: JSONNode
     ) -> JSONNode? {
-        let own = self.records
+        let (own, text) = (self.records, self.text)
         let records = own.span
-        guard records[object.index].kind == .object else { return nil }
-        let end = Int(records[object.index].link)
+        guard case .object = records[object.index].kind else { return nil }
+        let end = Int(records[object.index].end)
         var i = object.index &+ 1
         while i < end {
-            if records[i].link == key.word, key.isWhole || isName(i, name) {
-                return JSONNode(i &+ 1)
+            if records[i].name.key == key,
+                key.isWhole || name.isEqual(to: text.span.extracting(records[i].name.range))
+            {
+                return JSONNode(i)
             }
-            i = Int(records[i &+ 1].link)
+            i = Int(records[i].end)
         }
         return nil
-    }
-
-    private func isName(_ index: Int, _ name: String) -> Bool {
-        let text = self.text
-        return name.isExactly(text.span.extracting(range(of: JSONNode(index))))
     }
 
     /// The first element of an array; nil where there is none, or no array.
@@ -157,8 +179,8 @@ package final class JSONDocument: Sendable {
 
     /// The element after another one of the same array.
     package func next(after element: JSONNode, in array: JSONNode) -> JSONNode? {
-        let next = records[element.index].link
-        return next < records[array.index].link ? JSONNode(Int(next)) : nil
+        let next = records[element.index].end
+        return next < records[array.index].end ? JSONNode(Int(next)) : nil
     }
 
     // MARK: Values of their own
@@ -170,8 +192,9 @@ package final class JSONDocument: Sendable {
         switch record.kind {
         case .null: return JSONValue(.null, at: offset)
         case .bool: return JSONValue(.bool(isTrue(record)), at: offset)
-        case .number: return JSONValue(.number(JSONNumber(checked: makeText(record))), at: offset)
-        case .string: return JSONValue(.string(makeText(record)), at: offset)
+        case .number:
+            return JSONValue(.number(JSONNumber(checked: makeText(range(of: node)))), at: offset)
+        case .string: return JSONValue(.string(makeText(range(of: node))), at: offset)
         case .array: return JSONValue(.array(elements(of: node)), at: offset)
         case .object: return JSONValue(.object(JSONObject(members: members(of: node))), at: offset)
         }
@@ -191,15 +214,15 @@ package final class JSONDocument: Sendable {
     private func members(of object: JSONNode) -> [JSONObject.Member] {
         var members: [JSONObject.Member] = []
         members.reserveCapacity(count(in: object))
-        let end = Int(records[object.index].link)
+        let end = Int(records[object.index].end)
         var i = object.index &+ 1
         while i < end {
-            let name = records[i]
+            let name = records[i].name
             members.append(
                 .init(
-                    name: makeText(name), key: .init(word: name.link),
-                    nameOffset: Int(name.offset), value: value(of: JSONNode(i &+ 1))))
-            i = Int(records[i &+ 1].link)
+                    name: makeText(name.range), key: name.key, nameOffset: Int(name.offset),
+                    value: value(of: JSONNode(i))))
+            i = Int(records[i].end)
         }
         return members
     }
@@ -209,11 +232,9 @@ package final class JSONDocument: Sendable {
         text[Int(record.start)] == UInt8(ascii: "t")
     }
 
-    private func makeText(_ record: JSONRecord) -> String {
+    private func makeText(_ range: Range<Int>) -> String {
         let text = self.text
-        let start = Int(record.start)
-        let bytes = text.span.extracting(start..<(start &+ Int(record.count)))
-        guard let made = String(validating: bytes) else {
+        guard let made = String(validating: text.span.extracting(range)) else {
             preconditionFailure("the reader lets nothing through that is not UTF-8")
         }
         return made

@@ -2,14 +2,15 @@ import Bytes
 
 /// A member's name as it is looked for: made once for names that every token is asked for.
 package struct JSONName: Sendable {
-    /// The name.
-    package let text: String
+    /// The name's UTF-8.
+    package let bytes: [UInt8]
     let key: Key
 
     /// A name.
     package init(_ text: String) {
-        self.text = text
-        key = Key(text.utf8Span.span)
+        let bytes = Array(text.utf8)
+        self.bytes = bytes
+        key = Key(bytes.span)
     }
 
     /// What is compared before a name's bytes: its length and three of its bytes. Names of up to
@@ -17,8 +18,9 @@ package struct JSONName: Sendable {
     struct Key: Sendable, Equatable {
         let word: UInt32
 
-        init(word: UInt32) {
-            self.word = word
+        /// The key of the empty name.
+        init() {
+            word = 0
         }
 
         init(_ name: Span<UInt8>) {

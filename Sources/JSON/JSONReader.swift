@@ -9,13 +9,24 @@ struct JSONReader {
     /// What was let pass: JSON by its grammar, but not to be relied on.
     private(set) var faults: [JSONError] = []
     private var position = 0
-    /// The record of the innermost container that is open; -1 outside of all. While one is open,
-    /// its `link` is the one around it, and its `start` tells of its names: see `isNew`.
-    private var innermost = -1
+    /// The innermost container that is open. Those around it are kept by their records.
+    private var inner = OpenContainer()
+    /// The name that the next value has.
+    private var name = JSONMemberName()
     /// How many more containers may be opened.
     private var depthLeft: Int
     /// The names of objects that have many, by the object's record.
     private var manyNames: [Int: Set<[UInt8]>] = [:]
+
+    private struct OpenContainer {
+        /// Its record; -1 outside of all containers.
+        var index = -1
+        var isObject = false
+        /// How many elements or members it has so far.
+        var count: UInt32 = 0
+        /// Of an object: one bit for each name it has, chosen by the name's key.
+        var names: UInt32 = 0
+    }
 
     /// Beyond so many names a set keeps an object of thousands from costing their square.
     private static let fewNames = 32
@@ -30,8 +41,8 @@ struct JSONReader {
 
     mutating func read(_ text: Span<UInt8>) throws(JSONError) {
         try checkEncoding(text)
-        // A name and its value have about 30 bytes together in a token.
-        records.reserveCapacity(text.count &>> 4 &+ 1)
+        // A member has about 30 bytes in a token.
+        records.reserveCapacity(text.count &>> 5 &+ 2)
         skipWhiteSpace(text)
         while true {
             if try readValue(text) { continue }
@@ -63,24 +74,8 @@ struct JSONReader {
         case UInt8(ascii: "-"), UInt8(ascii: "0")...UInt8(ascii: "9"):
             try readNumber(text)
             append(.number, start, position &- start, at: start)
-        case UInt8(ascii: "{"):
-            try openContainer(.object)
-            skipWhiteSpace(text)
-            if try byte(of: text) == UInt8(ascii: "}") {
-                closeContainer()
-                return false
-            }
-            try readName(text)
-            return true
-        case UInt8(ascii: "["):
-            try openContainer(.array)
-            skipWhiteSpace(text)
-            if try byte(of: text) == UInt8(ascii: "]") {
-                closeContainer()
-                return false
-            }
-            records[innermost].count &+= 1
-            return true
+        case UInt8(ascii: "{"): return try openContainer(.object, UInt8(ascii: "}"), text)
+        case UInt8(ascii: "["): return try openContainer(.array, UInt8(ascii: "]"), text)
         case UInt8(ascii: "t"): try read("true", as: .bool, text)
         case UInt8(ascii: "f"): try read("false", as: .bool, text)
         case UInt8(ascii: "n"): try read("null", as: .null, text)
@@ -93,16 +88,15 @@ struct JSONReader {
     /// outermost value is over.
     private mutating func standsAtNextValue(_ text: Span<UInt8>) throws(JSONError) -> Bool {
         skipWhiteSpace(text)
-        while innermost >= 0 {
+        while inner.index >= 0 {
             let byte = try byte(of: text)
-            let isObject = records[innermost].kind == .object
             if byte == UInt8(ascii: ",") {
                 position &+= 1
                 skipWhiteSpace(text)
-                if isObject { try readName(text) } else { records[innermost].count &+= 1 }
+                try readName(text)
                 return true
             }
-            guard byte == (isObject ? UInt8(ascii: "}") : UInt8(ascii: "]")) else {
+            guard byte == (inner.isObject ? UInt8(ascii: "}") : UInt8(ascii: "]")) else {
                 throw JSONError(.unexpectedByte, at: position)
             }
             closeContainer()
@@ -113,24 +107,44 @@ struct JSONReader {
 
     // MARK: Containers
 
-    /// Steps into a container, at its bracket.
-    private mutating func openContainer(_ kind: JSONKind) throws(JSONError) {
+    /// Steps into a container, at its bracket, and out of it where it is empty. Returns whether the
+    /// reader stands at the first value in it.
+    private mutating func openContainer(
+        _ kind: JSONKind, _ closing: UInt8, _ text: Span<UInt8>
+    ) throws(JSONError) -> Bool {
         guard depthLeft > 0 else { throw JSONError(.tooDeep, at: position) }
         depthLeft &-= 1
+        let around = inner
+        inner = OpenContainer(index: records.count)
+        if case .object = kind { inner.isObject = true }
+        // Until the container is closed, its record keeps what is known of the one around it.
+        if around.index >= 0 { records[around.index].count = around.count }
         records.append(
             JSONRecord(
-                kind: kind, start: 0, count: 0, link: UInt32(truncatingIfNeeded: innermost),
+                kind: kind, name: name, start: around.names, count: 0,
+                end: UInt32(truncatingIfNeeded: around.index),
                 offset: UInt32(truncatingIfNeeded: position)))
-        innermost = records.count &- 1
         position &+= 1
+        skipWhiteSpace(text)
+        if try byte(of: text) == closing {
+            closeContainer()
+            return false
+        }
+        try readName(text)
+        return true
     }
 
     /// Steps out of the innermost container, at its bracket.
     private mutating func closeContainer() {
-        if records[innermost].count > JSONReader.fewNames { manyNames[innermost] = nil }
-        let around = Int32(bitPattern: records[innermost].link)
-        records[innermost].link = UInt32(truncatingIfNeeded: records.count)
-        innermost = Int(around)
+        if inner.count > JSONReader.fewNames { manyNames[inner.index] = nil }
+        let record = records[inner.index]
+        records[inner.index].count = inner.count
+        records[inner.index].end = UInt32(truncatingIfNeeded: records.count)
+        inner = OpenContainer(index: Int(Int32(bitPattern: record.end)), names: record.start)
+        if inner.index >= 0 {
+            if case .object = records[inner.index].kind { inner.isObject = true }
+            inner.count = records[inner.index].count
+        }
         depthLeft &+= 1
         position &+= 1
     }
@@ -138,16 +152,21 @@ struct JSONReader {
     private mutating func append(_ kind: JSONKind, _ start: Int, _ count: Int, at offset: Int) {
         records.append(
             JSONRecord(
-                kind: kind, start: UInt32(truncatingIfNeeded: start),
+                kind: kind, name: name, start: UInt32(truncatingIfNeeded: start),
                 count: UInt32(truncatingIfNeeded: count),
-                link: UInt32(truncatingIfNeeded: records.count &+ 1),
+                end: UInt32(truncatingIfNeeded: records.count &+ 1),
                 offset: UInt32(truncatingIfNeeded: offset)))
     }
 
     // MARK: Names
 
-    /// Reads a member's name and the colon behind it.
+    /// Before a value in a container: reads its name and the colon, if that is an object.
     private mutating func readName(_ text: Span<UInt8>) throws(JSONError) {
+        guard inner.isObject else {
+            inner.count &+= 1
+            name = JSONMemberName()
+            return
+        }
         let offset = position
         guard try byte(of: text) == UInt8(ascii: "\"") else {
             throw JSONError(.unexpectedByte, at: offset)
@@ -157,13 +176,11 @@ struct JSONReader {
             start < text.count
             ? JSONName.Key(text.extracting(start..<(start &+ count)))
             : JSONName.Key(unescaped.span.extracting(droppingFirst: start &- text.count))
-        let name = JSONRecord(
-            kind: .string, start: UInt32(truncatingIfNeeded: start),
-            count: UInt32(truncatingIfNeeded: count), link: key.word,
-            offset: UInt32(truncatingIfNeeded: offset))
+        name = JSONMemberName(
+            key: key, start: UInt32(truncatingIfNeeded: start),
+            count: UInt32(truncatingIfNeeded: count), offset: UInt32(truncatingIfNeeded: offset))
         if !isNew(name, text) { try note(JSONError(.duplicateName, at: offset)) }
-        records[innermost].count &+= 1
-        records.append(name)
+        inner.count &+= 1
         skipWhiteSpace(text)
         guard try byte(of: text) == UInt8(ascii: ":") else {
             throw JSONError(.unexpectedByte, at: position)
@@ -172,45 +189,44 @@ struct JSONReader {
         skipWhiteSpace(text)
     }
 
-    /// Whether the open object has no such name yet. One bit of 32 for each name it has, chosen by
-    /// the name's key, spares most names a look at the others.
-    private mutating func isNew(_ name: JSONRecord, _ text: Span<UInt8>) -> Bool {
-        if records[innermost].count >= JSONReader.fewNames { return isNewAmongMany(name, text) }
-        let bit = 1 as UInt32 &<< ((name.link &* 0x9e37_79b9) &>> 27)
-        if records[innermost].start & bit == 0 {
-            records[innermost].start |= bit
+    /// Whether the object has no such name yet. Its bits spare most names a look at the others.
+    private mutating func isNew(_ name: JSONMemberName, _ text: Span<UInt8>) -> Bool {
+        if inner.count >= JSONReader.fewNames { return isNewAmongMany(name, text) }
+        let bit = 1 as UInt32 &<< ((name.key.word &* 0x9e37_79b9) &>> 27)
+        if inner.names & bit == 0 {
+            inner.names |= bit
             return true
         }
-        var i = innermost &+ 1
+        var i = inner.index &+ 1
         while i < records.count {
-            if records[i].link == name.link {
-                let isWhole = JSONName.Key(word: name.link).isWhole
-                if isWhole || bytes(of: records[i], text) == bytes(of: name, text) { return false }
+            if records[i].name.key == name.key {
+                if name.key.isWhole { return false }
+                if bytes(of: records[i].name, text) == bytes(of: name, text) { return false }
             }
-            i = Int(records[i &+ 1].link)
+            i = Int(records[i].end)
         }
         return true
     }
 
-    private mutating func isNewAmongMany(_ name: JSONRecord, _ text: Span<UInt8>) -> Bool {
-        if manyNames[innermost] == nil {
+    private mutating func isNewAmongMany(_ name: JSONMemberName, _ text: Span<UInt8>) -> Bool {
+        if manyNames[inner.index] == nil {
             var names: Set<[UInt8]> = []
-            var i = innermost &+ 1
+            var i = inner.index &+ 1
             while i < records.count {
-                names.insert(bytes(of: records[i], text))
-                i = Int(records[i &+ 1].link)
+                names.insert(bytes(of: records[i].name, text))
+                i = Int(records[i].end)
             }
-            manyNames[innermost] = names
+            manyNames[inner.index] = names
         }
         let name = bytes(of: name, text)
-        return manyNames[innermost]?.insert(name).inserted ?? true
+        return manyNames[inner.index]?.insert(name).inserted ?? true
     }
 
-    private func bytes(of name: JSONRecord, _ text: Span<UInt8>) -> [UInt8] {
-        let (start, count) = (Int(name.start), Int(name.count))
-        if start < text.count { return [UInt8](copying: text.extracting(start..<(start &+ count))) }
-        let own = start &- text.count
-        return [UInt8](unescaped[own..<(own &+ count)])
+    private func bytes(of name: JSONMemberName, _ text: Span<UInt8>) -> [UInt8] {
+        let range = name.range
+        if range.lowerBound < text.count { return [UInt8](copying: text.extracting(range)) }
+        let start = range.lowerBound &- text.count
+        return [UInt8](unescaped[start..<(start &+ range.count)])
     }
 
     // MARK: Scalars
@@ -266,7 +282,11 @@ struct JSONReader {
         _ text: Span<UInt8>
     ) throws(JSONError) -> (start: Int, count: Int) {
         let first = position &+ 1
-        let end = try JSONText.endOfRun(text, from: first)
+        var end = text.endOfPlainText(from: first)
+        if end < text.count, text[end] != UInt8(ascii: "\"") {
+            end = try JSONText.endOfRun(text, from: end)
+        }
+        guard end < text.count else { throw JSONError(.unexpectedEnd, at: text.count) }
         if text[end] == UInt8(ascii: "\"") {
             position = end &+ 1
             return (first, end &- first)

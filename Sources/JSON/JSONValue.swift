@@ -131,7 +131,7 @@ package struct JSONObject: Sendable {
             self.value = value
         }
 
-        func isNamed(_ other: String, _ otherKey: JSONName.Key) -> Bool {
+        func isNamed(_ other: Span<UInt8>, _ otherKey: JSONName.Key) -> Bool {
             key == otherKey && (key.isWhole || name.isExactly(other))
         }
     }
@@ -146,15 +146,17 @@ package struct JSONObject: Sendable {
 
     /// The value of `name`, compared by UTF-8.
     package subscript(_ name: String) -> JSONValue? {
-        value(of: name, .init(name.utf8Span.span))
+        let name = name.utf8Span
+        return value(of: name.span, .init(name.span))
     }
 
     /// The same for a name that is looked for often.
     package subscript(_ name: JSONName) -> JSONValue? {
-        value(of: name.text, name.key)
+        let bytes = name.bytes
+        return value(of: bytes.span, name.key)
     }
 
-    private func value(of name: String, _ key: JSONName.Key) -> JSONValue? {
+    private func value(of name: Span<UInt8>, _ key: JSONName.Key) -> JSONValue? {
         // By index: taking a member out counts references of everything in it.
         for i in members.indices where members[i].isNamed(name, key) { return members[i].value }
         return nil

@@ -4,8 +4,10 @@ import JSON
 /// `aud`: a string or an array of strings alone (RFC 7519, section 4.1.3), compared exactly.
 enum AudienceClaim {
     /// Whether the claim has one of those forms and names this audience.
-    static func names(_ audience: Span<UInt8>, in claims: JSONDocument) -> Bool {
-        guard let claim = claims.member(.audience) else { return false }
+    static func names(
+        _ audience: Span<UInt8>, _ claim: JSONNode?, in claims: JSONDocument
+    ) -> Bool {
+        guard let claim else { return false }
         let bytes = claims.text
         if let range = claims.string(at: claim) {
             return audience.isEqual(to: bytes.span.extracting(range))

@@ -2,8 +2,8 @@ import Bytes
 package import JSON
 
 /// Where in a token's claims a value stands: a top-level name as it is written, or a JSON Pointer
-/// (RFC 6901) where the text begins with `/`.
-package struct ClaimName: Sendable, Equatable {
+/// (RFC 6901) where the text begins with `/`. A class, since it is looked for in every token.
+package final class ClaimName: Sendable, Equatable {
     /// As configured; what errors and logs say.
     package let text: String
     /// The names on the way; one for a top-level claim.
@@ -45,7 +45,7 @@ package struct ClaimName: Sendable, Equatable {
         from node: JSONNode, _ name: JSONName, in claims: JSONDocument
     ) -> JSONNode? {
         if let member = claims.member(name, of: node) { return member }
-        guard claims.kind(of: node) == .array, let index = arrayIndex(name.text),
+        guard case .array = claims.kind(of: node), let index = arrayIndex(name.bytes),
             index < claims.count(in: node)
         else { return nil }
         var element = claims.first(in: node)
@@ -57,8 +57,7 @@ package struct ClaimName: Sendable, Equatable {
     }
 
     /// An array index of RFC 6901, section 4: digits without a leading zero, bounded.
-    private static func arrayIndex(_ name: String) -> Int? {
-        let digits = name.utf8
+    private static func arrayIndex(_ digits: [UInt8]) -> Int? {
         guard let first = digits.first, digits.count <= 6, digits.allSatisfy(ASCII.isDigit),
             first != UInt8(ascii: "0") || digits.count == 1
         else { return nil }

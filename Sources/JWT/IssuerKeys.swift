@@ -28,10 +28,29 @@ struct IssuerKeys {
         }
     }
 
+    /// The keys of a set. A class, so that a look at the state counts one reference.
+    private final class Published {
+        let entries: [Entry]
+
+        init(_ entries: [Entry]) {
+            self.entries = entries
+        }
+    }
+
+    private final class Secret {
+        let octets: [UInt8]
+        let check: SecretKey
+
+        init(_ octets: [UInt8], _ check: SecretKey) {
+            self.octets = octets
+            self.check = check
+        }
+    }
+
     private enum State {
         case neverObtained
-        case published([Entry])
-        case secret([UInt8], SecretKey)
+        case published(Published)
+        case secret(Secret)
     }
 
     private var state: State
@@ -42,9 +61,9 @@ struct IssuerKeys {
     /// No keys yet, or the secret, which never changes.
     init(secret: [UInt8]?, generation: UInt64) {
         if let secret, let key = try? SecretKey(secret) {
-            state = .secret(secret, key)
+            state = .secret(Secret(secret, key))
         } else {
-            state = secret == nil ? .neverObtained : .published([])
+            state = secret == nil ? .neverObtained : .published(Published([]))
         }
         self.generation = generation
     }
@@ -62,11 +81,12 @@ struct IssuerKeys {
         switch (state, set) {
         case (.secret, _), (.neverObtained, nil): return false
         case (.published, nil): state = .neverObtained
-        case (.neverObtained, let set?): state = .published(Self.entries(of: set, keeping: []))
+        case (.neverObtained, let set?):
+            state = .published(Published(Self.entries(of: set, keeping: [])))
         case (.published(let old), let set?):
-            let new = Self.entries(of: set, keeping: old)
-            if new.map(\.key) == old.map(\.key) { return false }
-            state = .published(new)
+            let new = Self.entries(of: set, keeping: old.entries)
+            if new.map(\.key) == old.entries.map(\.key) { return false }
+            state = .published(Published(new))
         }
         generation = next
         return true
@@ -82,7 +102,7 @@ struct IssuerKeys {
         switch state {
         case .neverObtained: false
         case .secret: key == nil
-        case .published(let entries): entries.contains { $0.key == key }
+        case .published(let published): published.entries.contains { $0.key == key }
         }
     }
 
@@ -90,8 +110,9 @@ struct IssuerKeys {
     func choose(for header: JOSEHeader) throws(TokenError) -> Choice {
         switch state {
         case .neverObtained: return .lacking(.keysUnavailable)
-        case .secret(let octets, _): return .candidates(.secret(octets))
-        case .published(let entries):
+        case .secret(let secret): return .candidates(.secret(secret.octets))
+        case .published(let published):
+            let entries = published.entries
             let family = header.algorithm.family
             var isKnown = false
             var first: Entry?
@@ -119,13 +140,13 @@ struct IssuerKeys {
     /// Checks the signature of a token with those of its candidates that are still held.
     func check(_ examined: ExaminedToken) throws(TokenError) -> VerifiedToken {
         switch (state, examined.candidates) {
-        case (.secret(_, let secret), .secret):
-            if let verified = examined.verified(under: .secret(secret)) { return verified }
-        case (.published(let entries), .key(let key)):
-            if let verified = Self.check(examined, key, among: entries) { return verified }
-        case (.published(let entries), .keys(let keys)):
+        case (.secret(let secret), .secret):
+            if let verified = examined.verified(under: .secret(secret.check)) { return verified }
+        case (.published(let published), .key(let key)):
+            if let verified = check(examined, key, among: published) { return verified }
+        case (.published(let published), .keys(let keys)):
             for key in keys {
-                if let verified = Self.check(examined, key, among: entries) { return verified }
+                if let verified = check(examined, key, among: published) { return verified }
             }
         case (.neverObtained, _): throw .keysUnavailable
         default: break
@@ -133,11 +154,11 @@ struct IssuerKeys {
         throw .badSignature
     }
 
-    private static func check(
-        _ examined: ExaminedToken, _ key: JWK, among entries: [Entry]
+    private func check(
+        _ examined: ExaminedToken, _ key: JWK, among published: Published
     ) -> VerifiedToken? {
-        for i in entries.indices where entries[i].key == key {
-            return entries[i].check.flatMap { examined.verified(under: .key(key, $0)) }
+        for entry in published.entries where entry.key == key {
+            return entry.check.flatMap { examined.verified(under: .key(key, $0)) }
         }
         return nil
     }

@@ -28,9 +28,9 @@ enum NumericDate {
 
     /// What nearly all tokens have: up to 15 digits and nothing else.
     private static func plainSeconds(_ node: JSONNode, in claims: JSONDocument) -> Int64? {
-        guard claims.kind(of: node) == .number else { return nil }
+        guard let range = claims.numberText(at: node) else { return nil }
         let bytes = claims.text
-        let text = bytes.span.extracting(claims.range(of: node))
+        let text = bytes.span.extracting(range)
         guard text.count <= 15 else { return nil }
         var seconds: Int64 = 0
         for i in 0..<text.count {

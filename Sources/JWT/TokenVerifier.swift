@@ -13,12 +13,22 @@ package final class TokenVerifier {
         let checks: ClaimChecks
         let scopeClaims: [ClaimName]
         let isPattern: Bool
+        /// The header that was last found right: most tokens of an issuer have one and the same.
+        private var lastHeader: JOSEHeader?
 
         init(_ rules: IssuerRules) {
             self.rules = rules
             checks = ClaimChecks(rules)
             scopeClaims = rules.scopeClaims
             isPattern = rules.tenants != nil
+        }
+
+        /// Whether algorithm and type of tokens with this header are admitted.
+        func check(_ header: JOSEHeader) throws(TokenError) {
+            if header === lastHeader { return }
+            guard checks.admits(header.algorithm) else { throw .badAlgorithm }
+            try checks.check(type: header.type)
+            lastHeader = header
         }
     }
 
@@ -104,11 +114,10 @@ package final class TokenVerifier {
     ) throws(TokenError) -> Examination {
         guard token.count <= maxTokenBytes else { throw .tooLarge }
         let parsed = try UnverifiedToken(parsing: token, remembering: headers)
-        let place = try place(of: parsed.claims, admitted)
+        let place = try place(of: parsed, admitted)
         let issuer = issuers[place.issuer]
-        guard issuer.checks.admits(parsed.header.algorithm) else { throw .badAlgorithm }
-        try issuer.checks.check(type: parsed.header.type)
-        let lifetime = try issuer.checks.check(parsed.claims, at: now)
+        try issuer.check(parsed.header)
+        let lifetime = try issuer.checks.check(parsed.claims, parsed.registered, at: now)
         guard let slot = slot(of: place) else {
             return .lacksKey(need(place, parsed.header, .keysUnavailable))
         }
@@ -159,9 +168,10 @@ package final class TokenVerifier {
 
     /// The issuer by its exact `iss`; where there is none, by a pattern with tenants.
     private func place(
-        of claims: JSONDocument, _ admitted: AdmittedIssuers
+        of token: borrowing UnverifiedToken, _ admitted: AdmittedIssuers
     ) throws(TokenError) -> KeyPlace {
-        guard let range = claims.string(at: claims.member(.issuer)) else { throw .unknownIssuer }
+        let claims = token.claims
+        guard let range = claims.string(at: token.registered.issuer) else { throw .unknownIssuer }
         let text = claims.text
         let name = text.span.extracting(range)
         for index in issuers.indices

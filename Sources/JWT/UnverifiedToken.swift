@@ -7,6 +7,7 @@ struct UnverifiedToken: Sendable {
     let header: JOSEHeader
     /// The claims set.
     let claims: JSONDocument
+    let registered: RegisteredClaims
     /// How many bytes from the token's start are signed: header, dot and payload.
     let signedCount: Int
     /// The signature's octets.
@@ -25,10 +26,11 @@ struct UnverifiedToken: Sendable {
         if let known = headers.find(text) {
             header = known
         } else {
-            header = try JOSEHeader(Self.object(text))
-            headers.keep(header, of: text)
+            header = try JOSEHeader(Self.object(text), text)
+            headers.keep(header)
         }
         claims = try Self.object(token.extracting(first + 1..<second))
+        registered = RegisteredClaims(of: claims)
         guard let signature = Base64URL.decode(token.extracting(second + 1..<token.count)) else {
             throw .badToken
         }
@@ -40,7 +42,7 @@ struct UnverifiedToken: Sendable {
         guard let bytes = [UInt8](base64URL: segment) else { throw .badToken }
         do {
             let document = try JSONDocument(parsing: bytes)
-            if document.kind(of: .root) == .object { return document }
+            if case .object = document.kind(of: .root) { return document }
         } catch {
             throw .badToken
         }

@@ -25,8 +25,8 @@ package final class VerifiedToken: Sendable {
         issuerIndex = examined.place.issuer
         let claims = examined.token.claims
         self.claims = claims
-        subjectRange = claims.string(at: claims.member(.subject)) ?? 0..<0
-        tokenIDRange = claims.string(at: claims.member(.tokenID)) ?? 0..<0
+        subjectRange = claims.string(at: examined.token.registered.subject) ?? 0..<0
+        tokenIDRange = claims.string(at: examined.token.registered.tokenID) ?? 0..<0
         self.key = key
         scopeSet = ScopeSet(examined.scopeClaims, in: claims)
     }
@@ -51,15 +51,15 @@ package final class VerifiedToken: Sendable {
 
     /// Whether `aud` names this audience.
     package func hasAudience(_ audience: Span<UInt8>) -> Bool {
-        AudienceClaim.names(audience, in: claims)
+        AudienceClaim.names(audience, examined.token.registered.audience, in: claims)
     }
 }
 
 extension VerifiedToken {
     /// `sub`, if it is a string.
-    package var subject: String? { text(claims.string(at: claims.member(.subject))) }
+    package var subject: String? { text(claims.string(at: examined.token.registered.subject)) }
     /// `jti`, if it is a string.
-    package var tokenID: String? { text(claims.string(at: claims.member(.tokenID))) }
+    package var tokenID: String? { text(claims.string(at: examined.token.registered.tokenID)) }
     /// The scopes of all claims that carry them, in order of their length.
     package var scopes: [String] {
         (0..<scopeSet.count).compactMap { text(scopeSet.range(at: $0)) }

@@ -149,6 +149,24 @@ extension JSONDocument {
         }
     }
 
+    @Test(
+        "Names that are looked for together are found as each alone, in the root and nowhere else",
+        arguments: [
+            #"{"iss":1,"sub":2,"aud":3,"exp":4,"a":5,"jt":6}"#, #"{"jt":6,"a":5,"exp":4}"#,
+            #"{"":0,"is":1,"isss":2,"ISS":3,"x":{"sub":1},"y":["aud"],"aud":"exp"}"#, "{}", "[]",
+            #"{"\u0069ss":1,"a\u0075d":{"exp":1},"sub":[{"iss":2}],"exp":null}"#, #""iss""#, "1",
+            #"[{"iss":1}]"#, #"{"":1}"#, #"{"\u0000":1,"\u0000\u0000":2,"a\u0000":3}"#,
+        ])
+    func together(text: String) throws {
+        let names = ["iss", "sub", "aud", "exp", "a", "jt"]
+        let document = try document(text)
+        let members = document.members(JSONShortNames(names))
+        for (place, name) in names.enumerated() {
+            #expect(members[place] == document.member(JSONName(name)))
+        }
+        #expect(members[6] == nil && members[7] == nil)
+    }
+
     @Test("Names are told apart and found whatever they share, be there few or thousands")
     func names() throws {
         for count in [1, 2, 31, 32, 33, 34, 100, 3_000] {

@@ -14,6 +14,10 @@ import Testing
             (#""scope":null"#, []), (#""scope":{"a":1}"#, []), (#""scope":true"#, []),
             (#""scp":"a""#, ["a"]), (#""scp":["a"]"#, ["a"]),
             (#""scope":"a b","scp":["b","c"]"#, ["a", "b", "c"]), (#""scope":"a a a""#, ["a"]),
+            (#""scope":"d b a c""#, ["a", "b", "c", "d"]),
+            (#""scope":"b a b a a""#, ["a", "b"]),
+            (#""scope":"e d c b a""#, ["a", "b", "c", "d", "e"]),
+            (#""scope":"bb a ccc","scp":["a","bb","ccc","d"]"#, ["a", "bb", "ccc", "d"]),
             (#""scopes":"a""#, []), (#""Scope":"a""#, []), (#""scope":"A""#, ["A"]),
         ] as [(String, [String])])
     func union(_ members: String, _ expected: [String]) throws {
