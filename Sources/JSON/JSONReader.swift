@@ -41,8 +41,9 @@ struct JSONReader {
 
     mutating func read(_ text: Span<UInt8>) throws(JSONError) {
         try checkEncoding(text)
-        // A member has about 30 bytes in a token.
-        records.reserveCapacity(text.count &>> 5 &+ 2)
+        // The members of most tokens have more than 24 bytes; where they have fewer, room is made
+        // once more.
+        records.reserveCapacity(text.count / 24 &+ 2)
         skipWhiteSpace(text)
         while true {
             if try readValue(text) { continue }
@@ -266,8 +267,10 @@ struct JSONReader {
     /// Passes digits and tells how many there were.
     private mutating func skipDigits(_ text: Span<UInt8>) -> Int {
         let start = position
-        while position < text.count, ASCII.isDigit(text[position]) { position &+= 1 }
-        return position &- start
+        var end = start
+        while end < text.count, ASCII.isDigit(text[end]) { end &+= 1 }
+        position = end
+        return end &- start
     }
 
     private mutating func take(_ byte: UInt8, _ text: Span<UInt8>) -> Bool {

@@ -31,9 +31,22 @@ struct IssuerKeys {
     /// The keys of a set. A class, so that a look at the state counts one reference.
     private final class Published {
         let entries: [Entry]
+        /// The header that last led to one key, and that key: an issuer's tokens share a header
+        /// until it signs with another key.
+        private var last: (header: JOSEHeader, key: JWK)?
 
         init(_ entries: [Entry]) {
             self.entries = entries
+        }
+
+        /// The key that the header led to, if it was the last one.
+        func recall(_ header: JOSEHeader) -> JWK? {
+            guard let last, last.header === header else { return nil }
+            return last.key
+        }
+
+        func remember(_ header: JOSEHeader, _ key: JWK) {
+            last = (header, key)
         }
     }
 
@@ -112,6 +125,7 @@ struct IssuerKeys {
         case .neverObtained: return .lacking(.keysUnavailable)
         case .secret(let secret): return .candidates(.secret(secret.octets))
         case .published(let published):
+            if let key = published.recall(header) { return .candidates(.key(key)) }
             let entries = published.entries
             let family = header.algorithm.family
             var isKnown = false
@@ -131,7 +145,10 @@ struct IssuerKeys {
                 if isKnown, header.keyID != nil { throw .badAlgorithm }
                 return .lacking(.unknownKey)
             }
-            if others.isEmpty { return .candidates(.key(first.key)) }
+            if others.isEmpty {
+                published.remember(header, first.key)
+                return .candidates(.key(first.key))
+            }
             guard others.count < Self.maxAttempts else { throw .unknownKey }
             return .candidates(.keys([first.key] + others))
         }
