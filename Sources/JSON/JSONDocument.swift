@@ -45,6 +45,11 @@ package final class JSONDocument: Sendable {
         return faults.count { $0.offset >= start && $0.offset < end }
     }
 
+    /// How many bytes the document occupies beside what every document does.
+    package var footprint: Int {
+        text.count &+ records.capacity &* MemoryLayout<JSONRecord>.stride
+    }
+
     // MARK: One value
 
     /// What the value is.

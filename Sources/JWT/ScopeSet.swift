@@ -100,6 +100,9 @@ struct ScopeSet: Sendable {
         return order(left, text, text.span.extracting(right.range))
     }
 
+    /// How many bytes they occupy beside the set itself.
+    var footprint: Int { many.capacity &* MemoryLayout<Place>.stride }
+
     /// One of them, in order of length.
     func range(at index: Int) -> Range<Int> { place(index).range }
 

@@ -31,10 +31,6 @@ struct TokenTable {
         self.limits = limits
     }
 
-    /// What a token occupies: its bytes, the claims decoded from them, the records of these, and
-    /// what holds them together (measured: docs/decisions/0003-token-cache.md).
-    private static func weight(of token: VerifiedToken) -> Int { 768 + token.bytes.count * 3 }
-
     mutating func find(
         _ token: Span<UInt8>, _ hash: UInt64, at time: TokenTime, trustedBy verifier: TokenVerifier
     ) -> VerifiedToken? {
@@ -51,7 +47,7 @@ struct TokenTable {
     }
 
     mutating func insert(_ token: VerifiedToken, _ hash: UInt64, at time: TokenTime) {
-        let weight = Self.weight(of: token)
+        let weight = token.weight
         guard limits.entries > 0, weight <= limits.bytes else { return }
         // An older entry for the same bytes, verified before the keys changed.
         let bytes = token.bytes
@@ -149,7 +145,7 @@ struct TokenTable {
         slots[slot] = Slot()
         freeSlots.append(Int32(slot))
         count -= 1
-        bytes -= Self.weight(of: token)
+        bytes -= token.weight
     }
 
     /// Doubles the buckets and links every entry anew: on average a constant for each insertion.

@@ -19,6 +19,11 @@ package final class VerifiedToken: Sendable {
     /// The key it was verified with; nil for the issuer's secret.
     package let key: JWK?
     private let scopeSet: ScopeSet
+    /// How many bytes a token occupies that is kept.
+    let weight: Int
+
+    /// What the objects that a token consists of occupy, and its place in a cache (measured).
+    private static let ownWeight = 720
 
     fileprivate init(_ examined: ExaminedToken, key: JWK?) {
         self.examined = examined
@@ -28,7 +33,11 @@ package final class VerifiedToken: Sendable {
         subjectRange = claims.string(at: examined.token.registered.subject) ?? 0..<0
         tokenIDRange = claims.string(at: examined.token.registered.tokenID) ?? 0..<0
         self.key = key
-        scopeSet = ScopeSet(examined.scopeClaims, in: claims)
+        let scopeSet = ScopeSet(examined.scopeClaims, in: claims)
+        self.scopeSet = scopeSet
+        weight =
+            VerifiedToken.ownWeight + examined.bytes.count + examined.token.signature.count
+            + claims.footprint + scopeSet.footprint
     }
 
     /// Whose keys it was verified with.
