@@ -43,6 +43,21 @@ import Testing
         for stream in bad { #expect(client.readMessage(stream).head.status == 401) }
     }
 
+    @Test("What the pool does not do in time, the worker does")
+    func deadPool() throws {
+        let bench = try FetchingGateway(more: Self.noCache)
+        bench.control.publish(try keySet("one"))
+        bench.gateway.stopPool()
+        // More than a worker keeps for itself.
+        let clients = try (0..<4).map { _ in try bench.gateway.connectHTTP2() }
+        let streams = try clients.map { client in
+            try (0..<60).map { try client.request(authorized(forged(kid: "one"), "/\($0)")) }
+        }
+        for (client, own) in zip(clients, streams) {
+            for stream in own { #expect(client.readMessage(stream).head.status == 401) }
+        }
+    }
+
     @Test("Requests on many connections at once are all judged")
     func connections() throws {
         let bench = try FetchingGateway(more: Self.noCache)

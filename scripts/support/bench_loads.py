@@ -111,6 +111,8 @@ class Load:
 class Wrk(Load):
     """HTTP/1.1 with keep-alive; one token, or those of a file in rotation."""
 
+    connections = CONNECTIONS
+
     def __init__(self, name, proxy, path, folder, *, tokens=None, **more):
         super().__init__(name, proxy, path, **more)
         if self.url.startswith("https:"):
@@ -121,7 +123,7 @@ class Wrk(Load):
         self.script.write_text((WRK_ROTATION % tokens if tokens else "") + WRK_REPORT)
 
     def drive(self):
-        command = [contenders.tool("wrk"), "-t1", f"-c{CONNECTIONS}", f"-d{self.seconds}s",
+        command = [contenders.tool("wrk"), "-t1", f"-c{self.connections}", f"-d{self.seconds}s",
                    "-s", str(self.script), *self.header_options(), self.url]
         return self.judge_report(
             subprocess.run(command, env=self.environment, capture_output=True, text=True))

@@ -5,14 +5,16 @@ internal import OpenSSL
 /// One worker's signatures of tokens that are not in its cache: some are checked at once, the
 /// others when their turn comes, here or by the pool.
 ///
-/// A check costs as much as two to five forwarded requests, so a worker gives at most 200 µs of a
-/// turn to them, and 50 while others come whom that would hold up. What does not fit waits in a
-/// queue that is fair to senders. Each turn takes from it what the time allows; what would wait for
-/// longer than a few milliseconds goes to the pool, as far as that keeps up. Requests whose tokens
-/// are known, or that need none, pass by all of this.
+/// A check costs as much as two to five forwarded requests, so a worker gives at most 1 ms of a
+/// turn to them, and 50 µs while others come whom that would hold up. One is checked at once; more
+/// that come in the same turn wait for its end in a queue that is fair to senders, and for the next
+/// turns where the time does not suffice. What would wait for longer than a few milliseconds goes
+/// to the pool, as far as that keeps up. Requests whose tokens are known, or that need none, pass
+/// by all of this.
 final class ColdSignatures: EventHandler {
-    /// Time of one turn of the loop: checks in a row cost less than checks between other work.
-    private static let nanosecondsPerTurn: Int64 = 200_000
+    /// Time of one turn of the loop. Checks in a row cost less than checks between other work, and
+    /// so do requests that go on together: whoever takes them is woken once.
+    private static let nanosecondsPerTurn: Int64 = 1_000_000
     /// The same while other requests come, each of which may wait for it twice, on its way there
     /// and back.
     private static let nanosecondsBesideOthers: Int64 = 50_000
@@ -29,6 +31,9 @@ final class ColdSignatures: EventHandler {
     private static let maxWaitingBytes = 2 << 20
     /// Most that the pool has of this worker. It serves them in order, so fairness ends there.
     private static let maxHandedOver = 16
+    /// How long the pool may take. Its threads give way to everything else on the machine, and may
+    /// get no processor at all while this one has time.
+    private static let poolMilliseconds: Int64 = 50
 
     private struct Waiting {
         let token: ExaminedToken
@@ -43,7 +48,9 @@ final class ColdSignatures: EventHandler {
     private var queue = FairQueue<Waiting>(
         maxCount: ColdSignatures.maxWaiting, maxPerSender: ColdSignatures.maxPerSender,
         maxWeight: ColdSignatures.maxWaitingBytes)
-    private var handedOver: [UInt64: PendingVerdict] = [:]
+    private var handedOver: [UInt64: Waiting] = [:]
+    /// What the pool did not do in time.
+    private var overdue = FIFO<Waiting>()
     private var lastTicket: UInt64 = 0
     private var turn = Instant(nanoseconds: 0)
     private var spent: Int64 = 0
@@ -68,14 +75,14 @@ final class ColdSignatures: EventHandler {
     }
 
     /// How many requests wait here or at the pool.
-    var count: Int { queue.count + handedOver.count }
+    var count: Int { queue.count + handedOver.count + overdue.count }
 
-    /// Whether a signature can be checked at once: there is time left in this turn, and nobody
-    /// waits whose turn would come before. HMAC costs less than waiting does.
+    /// Whether a signature can be checked at once: it is the first of this turn, and nobody waits
+    /// whose turn would come before. HMAC costs less than waiting does.
     func mayCheckNow(_ token: ExaminedToken) -> Bool {
         if token.algorithm.family == .hmac { return true }
         beginTurn()
-        return queue.isEmpty && spent < budget
+        return queue.isEmpty && spent == 0
     }
 
     /// Checks a signature here and now.
@@ -104,13 +111,24 @@ final class ColdSignatures: EventHandler {
     /// Results came from the pool.
     func take(_ results: [VerificationResult]) {
         for result in results {
-            guard let request = handedOver.removeValue(forKey: result.ticket) else { continue }
+            guard let request = handedOver.removeValue(forKey: result.ticket)?.request else {
+                continue
+            }
             switch result.verdict {
             case .success(let token): request.settle(.verified(token))
             case .failure(let error): request.settle(.refused(error))
             }
         }
+        if handedOver.isEmpty { loop.setDeadline(registration, nil) }
         if !queue.isEmpty { loop.resumeLater(registration) }
+    }
+
+    /// The pool has had its time. What it still has is done here, and its results come too late.
+    func deadlineReached() {
+        for ticket in handedOver.keys.sorted() {
+            if let waiting = handedOver.removeValue(forKey: ticket) { overdue.append(waiting) }
+        }
+        loop.resumeLater(registration)
     }
 
     // MARK: The queue's turns
@@ -121,7 +139,7 @@ final class ColdSignatures: EventHandler {
         beginTurn()
         while spent < budget, let next = takeNext() { settle(next) }
         handOverExcess()
-        if !queue.isEmpty { loop.resumeLater(registration) }
+        if !queue.isEmpty || overdue.count > 0 { loop.resumeLater(registration) }
     }
 
     private func settle(_ next: Waiting) {
@@ -136,19 +154,22 @@ final class ColdSignatures: EventHandler {
     private func handOverExcess() {
         let kept = Int(ColdSignatures.nanosecondsKept / max(1000, usualCost))
         var jobs: [VerificationJob] = []
-        while queue.count > kept, handedOver.count < ColdSignatures.maxHandedOver,
-            let next = takeNext()
+        // A pool that does not keep up gets nothing until what it had is done.
+        while overdue.count == 0, queue.count > kept,
+            handedOver.count < ColdSignatures.maxHandedOver, let next = takeNext()
         {
             lastTicket &+= 1
-            handedOver[lastTicket] = next.request
+            handedOver[lastTicket] = next
             jobs.append(VerificationJob(ticket: lastTicket, token: next.token))
         }
-        if !jobs.isEmpty { handOver(jobs) }
+        if jobs.isEmpty { return }
+        loop.setDeadline(registration, inMilliseconds: ColdSignatures.poolMilliseconds)
+        handOver(jobs)
     }
 
     /// The next one whose client is still there.
     private func takeNext() -> Waiting? {
-        while let next = queue.popFirst() {
+        while let next = overdue.popFirst() ?? queue.popFirst() {
             if next.request.isAwaited { return next }
         }
         return nil
