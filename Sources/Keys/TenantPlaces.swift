@@ -64,12 +64,14 @@ package struct TenantPlaces: Sendable {
     }
 
     /// A token names this tenant. `isKept`: what was kept of it before a restart makes a look
-    /// needless. `standing`: what there is of each that is held.
+    /// needless, which is asked only where no look may begin. `standing`: what there is of each
+    /// that is held.
     package mutating func ask(
-        for name: String, isKept: Bool = false, now: Int64, standing: (String) -> Standing
+        for name: String, isKept: @autoclosure () -> Bool = false, now: Int64,
+        standing: (String) -> Standing
     ) -> Answer {
         if tenants[name] != nil { return .held }
-        guard isKept || hasCredit(now) else { return .refused }
+        guard hasCredit(now) || isKept() else { return .refused }
         var victim: String?
         if tenants.count >= limit {
             victim = weakest(now, standing)

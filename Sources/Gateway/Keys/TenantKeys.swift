@@ -59,10 +59,9 @@ final class TenantKeys {
         guard let policy = settings.policy(forTenant: name) else { return nil }
         let identity = KeySetIdentity(
             issuer: issuer.rules.issuer, tenant: name, source: policy.location.text)
-        let isKept = tenants[name] == nil && surroundings.snapshots?.holds(identity) == true
-        let answer = places.ask(for: name, isKept: isKept, now: now) {
-            tenants[$0]?.standing ?? .lacksKeys
-        }
+        let answer = places.ask(
+            for: name, isKept: surroundings.snapshots?.holds(identity) == true, now: now
+        ) { tenants[$0]?.standing ?? .lacksKeys }
         switch answer {
         case .held: return tenants[name]
         case .refused: return nil

@@ -23,7 +23,7 @@ final class ColdSignatures: EventHandler {
     /// Work beyond this goes to the pool. Less is done before the pool has woken up, and for less
     /// than the handing over costs.
     private static let nanosecondsKept: Int64 = 10_000_000
-    /// Most requests that wait: about 4 KiB each.
+    /// Most requests that wait: about 6 KiB each.
     private static let maxWaiting = 1024
     /// Most of one sender: as many connections as a busy client keeps open.
     private static let maxPerSender = 256
@@ -77,12 +77,15 @@ final class ColdSignatures: EventHandler {
     /// How many requests wait here or at the pool.
     var count: Int { queue.count + handedOver.count + overdue.count }
 
+    /// Whether anything is to be checked here.
+    private var hasWork: Bool { !queue.isEmpty || overdue.count > 0 }
+
     /// Whether a signature can be checked at once: it is the first of this turn, and nobody waits
     /// whose turn would come before. HMAC costs less than waiting does.
     func mayCheckNow(_ token: ExaminedToken) -> Bool {
         if token.algorithm.family == .hmac { return true }
         beginTurn()
-        return queue.isEmpty && spent == 0
+        return spent == 0 && !hasWork
     }
 
     /// Checks a signature here and now.
@@ -120,7 +123,7 @@ final class ColdSignatures: EventHandler {
             }
         }
         if handedOver.isEmpty { loop.setDeadline(registration, nil) }
-        if !queue.isEmpty { loop.resumeLater(registration) }
+        if hasWork { loop.resumeLater(registration) }
     }
 
     /// The pool has had its time. What it still has is done here, and its results come too late.
@@ -139,7 +142,7 @@ final class ColdSignatures: EventHandler {
         beginTurn()
         while spent < budget, let next = takeNext() { settle(next) }
         handOverExcess()
-        if !queue.isEmpty || overdue.count > 0 { loop.resumeLater(registration) }
+        if hasWork { loop.resumeLater(registration) }
     }
 
     private func settle(_ next: Waiting) {
