@@ -2,6 +2,7 @@
  * they keep pointers to their names, which Swift would hand over as temporary copies. */
 #pragma once
 
+#include "arithmetic.h"
 #include "context.h"
 
 #include <openssl/core_names.h>

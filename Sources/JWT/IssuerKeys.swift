@@ -20,11 +20,13 @@ struct IssuerKeys {
         let family: KeyFamily
         /// Made when a token is first checked with it: it takes as long as several signatures, and
         /// a set may have 256 keys.
-        private(set) lazy var check = try? VerificationKey(key.publicKey)
+        private(set) lazy var check = try? VerificationKey(key.publicKey, tables: tables)
+        private let tables: VerificationKey.TableSource
 
-        init(_ key: JWK) {
+        init(_ key: JWK, _ tables: @escaping VerificationKey.TableSource) {
             self.key = key
             family = key.publicKey.family
+            self.tables = tables
         }
     }
 
@@ -70,15 +72,19 @@ struct IssuerKeys {
     /// Another one with each change of the keys, and never one that another set of the verifier's
     /// had. A cached token verified under an older one is looked up anew.
     private(set) var generation: UInt64
+    private let tables: VerificationKey.TableSource
 
     /// No keys yet, or the secret, which never changes.
-    init(secret: [UInt8]?, generation: UInt64) {
+    init(
+        secret: [UInt8]?, generation: UInt64, tables: @escaping VerificationKey.TableSource
+    ) {
         if let secret, let key = try? SecretKey(secret) {
             state = .secret(Secret(secret, key))
         } else {
             state = secret == nil ? .neverObtained : .published(Published([]))
         }
         self.generation = generation
+        self.tables = tables
     }
 
     /// Whether there are keys, or a set without a usable one.
@@ -95,9 +101,9 @@ struct IssuerKeys {
         case (.secret, _), (.neverObtained, nil): return false
         case (.published, nil): state = .neverObtained
         case (.neverObtained, let set?):
-            state = .published(Published(Self.entries(of: set, keeping: [])))
+            state = .published(Published(entries(of: set, keeping: [])))
         case (.published(let old), let set?):
-            let new = Self.entries(of: set, keeping: old.entries)
+            let new = entries(of: set, keeping: old.entries)
             if new.map(\.key) == old.entries.map(\.key) { return false }
             state = .published(Published(new))
         }
@@ -105,8 +111,16 @@ struct IssuerKeys {
         return true
     }
 
-    private static func entries(of set: JWKSet, keeping old: [Entry]) -> [Entry] {
-        set.keys.map { key in old.first { $0.key == key } ?? Entry(key) }
+    private func entries(of set: JWKSet, keeping old: [Entry]) -> [Entry] {
+        set.keys.map { key in old.first { $0.key == key } ?? Entry(key, tables) }
+    }
+
+    /// Takes a table that one of these keys asked for.
+    func adopt(_ table: PointTable) {
+        guard case .published(let published) = state else { return }
+        for entry in published.entries where entry.key.publicKey == table.key {
+            entry.check?.adopt(table)
+        }
     }
 
     /// Whether a key that a token was verified with is still one of them. Nil stands for the

@@ -1,4 +1,4 @@
-import OpenSSL
+package import OpenSSL
 
 /// Checks the signatures of examined tokens in a thread that has no verifier: a pool's. It makes
 /// what it needs of each key once, and shares nothing. Not for two threads.
@@ -9,8 +9,12 @@ package final class SignatureChecker {
     /// By thumbprint: what a key checks depends on nothing else of a JWK.
     private var prepared: [[UInt8]: VerificationKey] = [:]
 
-    /// A checker without keys.
-    package init() {}
+    private let tables: VerificationKey.TableSource
+
+    /// A checker without keys. `tables`: asked for what makes checks with a busy key faster.
+    package init(tables: @escaping VerificationKey.TableSource = { _ in nil }) {
+        self.tables = tables
+    }
 
     /// Checks the signature. Whether the key is still trusted when the result arrives, the verifier
     /// says: `TokenVerifier.stillTrusts`.
@@ -39,7 +43,7 @@ package final class SignatureChecker {
 
     private func check(for key: JWK) -> VerificationKey? {
         if let check = prepared[key.thumbprint] { return check }
-        guard let check = try? VerificationKey(key.publicKey) else { return nil }
+        guard let check = try? VerificationKey(key.publicKey, tables: tables) else { return nil }
         if prepared.count >= SignatureChecker.maxKeys { prepared.removeAll() }
         prepared[key.thumbprint] = check
         return check

@@ -1,6 +1,6 @@
 import Bytes
 import JSON
-import OpenSSL
+package import OpenSSL
 
 /// Verifies tokens for one worker: holds every issuer's rules and keys. Not shared between threads.
 ///
@@ -44,14 +44,21 @@ package final class TokenVerifier {
     /// The latest generation of any keys.
     private var generation: UInt64 = 0
     private let headers = RecentHeaders()
+    private let tables: VerificationKey.TableSource
     /// Of the hashes that name missing keys.
     private let seed = UInt64.random(in: .min ... .max)
 
     /// A verifier for issuers in the order of the configuration. Keys come later; only secrets are
     /// there from the start.
-    package init(_ rules: [IssuerRules], policyNumber: UInt64 = 0, maxTokenBytes: Int = 16 << 10) {
+    ///
+    /// `tables`: asked for what makes checks with a busy key faster.
+    package init(
+        _ rules: [IssuerRules], policyNumber: UInt64 = 0, maxTokenBytes: Int = 16 << 10,
+        tables: @escaping VerificationKey.TableSource = { _ in nil }
+    ) {
         issuers = rules.map { Issuer($0) }
-        keys = rules.map { IssuerKeys(secret: $0.secret, generation: 0) }
+        keys = rules.map { IssuerKeys(secret: $0.secret, generation: 0, tables: tables) }
+        self.tables = tables
         self.policyNumber = policyNumber
         self.maxTokenBytes = maxTokenBytes
     }
@@ -77,7 +84,9 @@ package final class TokenVerifier {
         }
         guard let set else { return false }
         let slot = freeSlots.popLast() ?? keys.count
-        if slot == keys.count { keys.append(IssuerKeys(secret: nil, generation: generation)) }
+        if slot == keys.count {
+            keys.append(IssuerKeys(secret: nil, generation: generation, tables: tables))
+        }
         tenantSlots[place] = slot
         return keys[slot].replace(with: set, generation: generation)
     }
@@ -85,6 +94,11 @@ package final class TokenVerifier {
     /// Whether there are keys, or a set without a usable one.
     package func hasKeys(of place: KeyPlace) -> Bool {
         slot(of: place).map { keys[$0].areAvailable } ?? false
+    }
+
+    /// Takes a table that was asked for, for each issuer that has its key.
+    package func adopt(_ table: PointTable) {
+        for keys in keys { keys.adopt(table) }
     }
 
     private func slot(of place: KeyPlace) -> Int? {

@@ -14,6 +14,8 @@ enum DER {
     /// A bit string of whole octets.
     static func bitString(_ content: [UInt8]) -> [UInt8] { element(0x03, [0] + content) }
 
+    static func octetString(_ content: [UInt8]) -> [UInt8] { element(0x04, content) }
+
     /// An unsigned integer given by big-endian octets, in the shortest form.
     static func integer(_ magnitude: some Collection<UInt8>) -> [UInt8] {
         var digits = Array(magnitude.drop { $0 == 0 })

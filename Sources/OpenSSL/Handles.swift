@@ -39,6 +39,14 @@ struct KeyHandle: ~Copyable {
         return unsafe KeyHandle(owning: key)
     }
 
+    /// A part of an RSA key: `OSSL_PKEY_PARAM_RSA_N` or `OSSL_PKEY_PARAM_RSA_E`.
+    func number(_ name: String) throws(OpenSSLError) -> BigNumber {
+        var number: OpaquePointer?
+        guard unsafe EVP_PKEY_get_bn_param(pointer, name, &number) == 1, let number = unsafe number
+        else { throw refusal() }
+        return unsafe BigNumber(owning: number)
+    }
+
     /// SP 800-56A's full check of an elliptic-curve key: coordinates in range, on the curve, of
     /// full order.
     func isOnItsCurve() -> Bool {

@@ -3,16 +3,42 @@ internal import COpenSSL
 /// A public key ready to check signatures. It belongs to one worker: contexts are reused and
 /// counted without locks.
 package final class VerificationKey {
+    /// After so many signatures a table of the key's multiples has been worth its price.
+    private static let checksBeforeTable = 1000
+
+    /// Asked once for each key, when a table of its multiples would pay. Whoever cannot give one at
+    /// once may pass it to `adopt` later, or never.
+    package typealias TableSource = (PublicKey) -> PointTable?
+
+    /// How signatures of one algorithm are checked.
+    private enum Check {
+        case pkcs1(PKCS1Check)
+        case digest(DigestCheck)
+    }
+
     private let key: PublicKey
     private let handle: KeyHandle
     /// One for each algorithm that was asked for, by raw value.
-    private var checks: [DigestCheck?]
+    private var checks: [Check?]
+    private let tables: TableSource
+    private var checksUntilTable = VerificationKey.checksBeforeTable
+    /// Takes ES256 over once there is a table.
+    private(set) var tabulated: P256Check?
 
     /// Makes the key usable; fails only when OpenSSL is out of memory or lacks the algorithm.
-    package init(_ key: PublicKey) throws(OpenSSLError) {
+    package init(
+        _ key: PublicKey, tables: @escaping TableSource = { _ in nil }
+    ) throws(OpenSSLError) {
         handle = try KeyHandle.parsing(key.subjectPublicKeyInfo)
         self.key = key
+        self.tables = tables
         checks = Array(repeating: nil, count: SignatureAlgorithm.allCases.count)
+    }
+
+    /// Takes a table of this key's multiples; one of another key is none of its business.
+    package func adopt(_ table: PointTable) {
+        guard table.key == key, tabulated == nil else { return }
+        tabulated = try? P256Check(table)
     }
 
     /// Whether `signature`, in JOSE's form, is one of this key over `message`. An algorithm that
@@ -25,13 +51,35 @@ package final class VerificationKey {
         case .rsa(let bits):
             // RFC 8017, sections 8.1.2 and 8.2.2: exactly as long as the modulus.
             guard signature.count == (bits + 7) / 8 else { return false }
-            return check(for: algorithm)?.isValid(signature, over: message) ?? false
+            return isValid(signature, over: message, by: check(for: algorithm))
         case .ec(let curve):
             guard signature.count == curve.coordinateByteCount * 2 else { return false }
+            if curve == .p256, let check = tabulatedCheck() {
+                return check.isValid(signature, over: message)
+            }
             return isValidECDSA(signature, over: message, algorithm)
         case .okp:
             return isValidEdDSA(signature, over: message)
         }
+    }
+
+    private func isValid(
+        _ signature: Span<UInt8>, over message: Span<UInt8>, by check: Check?
+    ) -> Bool {
+        switch check {
+        case .pkcs1(let check): check.isValid(signature, over: message)
+        case .digest(let check): check.isValid(signature, over: message)
+        case nil: false
+        }
+    }
+
+    /// The faster check, if the key has come that far.
+    private func tabulatedCheck() -> P256Check? {
+        if checksUntilTable > 0 {
+            checksUntilTable -= 1
+            if checksUntilTable == 0, let table = tables(key) { adopt(table) }
+        }
+        return tabulated
     }
 
     private func isValidECDSA(
@@ -39,8 +87,8 @@ package final class VerificationKey {
     ) -> Bool {
         var der = SignatureOctets(repeating: 0)
         guard let length = DER.writeSignature(signature, into: &der) else { return false }
-        return check(for: algorithm)?.isValid(der.span.extracting(first: length), over: message)
-            ?? false
+        return isValid(
+            der.span.extracting(first: length), over: message, by: check(for: algorithm))
     }
 
     /// EdDSA hashes by itself, so there is nothing to set up ahead: a context costs 1 of 70 µs.
@@ -59,12 +107,20 @@ package final class VerificationKey {
         return result
     }
 
-    private func check(for algorithm: SignatureAlgorithm) -> DigestCheck? {
+    private func check(for algorithm: SignatureAlgorithm) -> Check? {
         let index = Int(algorithm.rawValue)
         if let check = checks[index] { return check }
         guard let function = algorithm.hash else { return nil }
-        let check = try? DigestCheck(handle, algorithm, function)
-        checks[index] = check
-        return check
+        checks[index] = try? makeCheck(algorithm, function)
+        return checks[index]
+    }
+
+    private func makeCheck(
+        _ algorithm: SignatureAlgorithm, _ function: HashFunction
+    ) throws(OpenSSLError) -> Check {
+        if case .rsa(let bits) = key.kind, !algorithm.isPSS {
+            return .pkcs1(try PKCS1Check(handle, modulusBits: bits, function))
+        }
+        return .digest(try DigestCheck(handle, algorithm, function))
     }
 }

@@ -58,6 +58,28 @@ import Testing
         }
     }
 
+    @Test("A worker whose key is busy gets a table from the pool, and judges as before")
+    func busyKey() throws {
+        let bench = try FetchingGateway(more: Self.noCache)
+        bench.control.publish(try keySet("one"))
+        let client = try bench.gateway.connect()
+        let shelf = bench.gateway.shelf
+        // A key asks after a thousand signatures.
+        for number in 0..<1010 {
+            client.send(authorized(forged(kid: "one"), "/\(number)"))
+            #expect(client.readStatus() == 401)
+        }
+        let end = Instant.now.advanced(byMilliseconds: Int64(Peer.patience))
+        let loop = try EventLoop()
+        while shelf.count == 0, Instant.now < end { loop.turn(maxWait: 1) }
+        #expect(shelf.count == 1)
+        client.send(authorized(SignedToken.one))
+        try serve(bench.upstream, 1)
+        #expect(client.readStatus() == 200)
+        client.send(authorized(forged(kid: "one")))
+        #expect(client.readStatus() == 401)
+    }
+
     @Test("Requests on many connections at once are all judged")
     func connections() throws {
         let bench = try FetchingGateway(more: Self.noCache)

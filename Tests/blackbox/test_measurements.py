@@ -30,3 +30,11 @@ def test_bench_runs_where_its_tools_are():
     assert result.returncode == 0, result.stdout + result.stderr
     for name in ("nginx", "HAProxy", "public route", "token and scope", "50 tokens"):
         assert name in result.stdout
+
+
+def test_the_parts_of_signature_checks_are_measured():
+    result = run("signature-parts", "5", timeout=60)
+    assert result.returncode == 0, result.stdout + result.stderr
+    lines = result.stdout.splitlines()
+    assert all(float(line.split()[-1]) > 0 for line in lines)
+    assert sum("EVP_PKEY_verify" in line for line in lines) == 2

@@ -4,10 +4,11 @@ each way that a private key is needed to make. Needs the PyPI package `cryptogra
 
 import hashlib
 import hmac
+import math
 import pathlib
 
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, padding
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from keys import SECRET, keys, rsa_numbers
@@ -112,6 +113,116 @@ def ec_rows(name, key, bits, size):
     row(f"ES{bits} over SHA-{other}", name, algorithm, raw(r, s), False)
 
 
+# P-256 (SEC 2, section 2.4.2), for points that no ordinary signature leads to.
+FIELD = 0xFFFFFFFF00000001000000000000000000000000FFFFFFFFFFFFFFFFFFFFFFFF
+B = 0x5AC635D8AA3A93E7B3EBBD55769886BC651D06B0CC53B0F63BCE3C3E27D2604B
+
+
+def p256_points():
+    """Public keys and signatures at which a formula for adding points would go wrong that is not
+    complete, or a reduction be forgotten."""
+    order = ORDERS["p256"]
+    digest = int.from_bytes(hashlib.sha256(MESSAGE).digest(), "big")
+
+    def multiple(factor):
+        numbers = ec.derive_private_key(factor % order, ec.SECP256R1()).public_key().public_numbers()
+        return numbers.x, numbers.y
+
+    def negative(point):
+        return point[0], FIELD - point[1]
+
+    def raw(r, s):
+        return r.to_bytes(32, "big") + s.to_bytes(32, "big")
+
+    generator = multiple(1)
+    # With Q = (e/r)G both terms of the sum are the same point, with its negative they cancel out.
+    half = 0x1234567890ABCDEF
+    r = multiple(2 * half)[0] % order
+    s = digest * pow(half, -1, order) % order
+    same = multiple(digest * pow(r, -1, order))
+    points = {"p256 doubled": same, "p256 cancelled": negative(same), "p256 generator": generator,
+              "p256 minus generator": negative(generator)}
+    row("ES256 both terms the same point", "p256 doubled", "es256", raw(r, s), True)
+    row("ES256 terms that cancel out", "p256 cancelled", "es256", raw(r, s), False)
+    for name, private in (("p256 generator", 1), ("p256 minus generator", order - 1)):
+        r = multiple(half)[0] % order
+        s = (digest + r * private) * pow(half, -1, order) % order
+        row(f"ES256 {name}", name, "es256", raw(r, s), True)
+        row(f"ES256 {name}, the other s", name, "es256", raw(r, order - s), True)
+        row(f"ES256 {name}, r off by one", name, "es256", raw(r + 1, s), False)
+
+    # A point whose x is not below the order: r is x less the order. Q = (sR - eG)/r.
+    x = order
+    while True:
+        y = pow(x**3 - 3 * x + B, (FIELD + 1) // 4, FIELD)
+        if (y * y - x**3 + 3 * x - B) % FIELD == 0 and x > order:
+            break
+        x += 1
+    r, s = x - order, half
+    scaled = times((x, y), s)
+    q = times(plus(scaled, negative(multiple(digest))), pow(r, -1, order))
+    points["p256 wrapped"] = q
+    row("ES256 r is x less n", "p256 wrapped", "es256", raw(r, s), True)
+    row("ES256 r is x itself", "p256 wrapped", "es256", raw(x, s), False)
+    return {name: [f"{part:064x}" for part in point] for name, point in points.items()}
+
+
+def plus(left, right):
+    """The sum of two points of P-256, neither of which is at infinity, nor is the sum."""
+    if left == right:
+        slope = (3 * left[0] ** 2 - 3) * pow(2 * left[1], -1, FIELD) % FIELD
+    else:
+        slope = (right[1] - left[1]) * pow(right[0] - left[0], -1, FIELD) % FIELD
+    x = (slope**2 - left[0] - right[0]) % FIELD
+    return x, (slope * (left[0] - x) - left[1]) % FIELD
+
+
+def times(point, factor):
+    result = None
+    for bit in bin(factor)[2:]:
+        result = result and plus(result, result)
+        if bit == "1":
+            result = plus(result, point) if result else point
+    return result
+
+
+def exponent_rows():
+    """Signatures for other exponents than 65537, with the same modulus. Returns their keys."""
+    n, e, d = rsa_numbers()
+    p, q = rsa.rsa_recover_prime_factors(n, e, d)
+    group = (p - 1) * (q - 1)
+    small = next(e for e in range(3, 1000, 2) if math.gcd(e, group) == 1)
+    dense = next(e for e in range(2**64 - 1, 0, -2) if math.gcd(e, group) == 1)
+    sparse = next(e for e in range(2**32 + 1, 2**33, 2) if math.gcd(e, group) == 1)
+    info = bytes.fromhex("3031300d060960864801650304020105000420") + hashlib.sha256(MESSAGE).digest()
+    block = b"\0\1" + b"\xff" * (253 - len(info)) + b"\0" + info
+    known = {}
+    for label, exponent in (("small", small), ("dense", dense), ("sparse", sparse)):
+        name = f"rsa {label} exponent"
+        known[name] = [f"{n:x}", f"{exponent:016x}"]
+        good = pow(int.from_bytes(block, "big"), pow(exponent, -1, group), n).to_bytes(256, "big")
+        row(f"RS256, {label} exponent", name, "rs256", good, True)
+        row(f"RS256, {label} exponent, flipped bit", name, "rs256", good[:-1] + bytes([good[-1] ^ 1]), False)
+        row(f"RS256, {label} exponent, the block itself", name, "rs256", block, False)
+    return known
+
+
+def size_rows():
+    """Moduli whose first octet is not full, and larger ones. Returns their keys."""
+    known = {}
+    for bits in (2049, 3072, 4096):
+        key = rsa.generate_private_key(65537, bits)
+        name = f"rsa {bits} bits"
+        known[name] = public_parts("rsa", key)
+        if len(known[name][0]) % 2:
+            known[name][0] = "0" + known[name][0]
+        good = key.sign(MESSAGE, padding.PKCS1v15(), HASHES[512])
+        row(f"RS512, {bits} bits", name, "rs512", good, True)
+        row(f"RS512, {bits} bits, last bit", name, "rs512", good[:-1] + bytes([good[-1] ^ 1]), False)
+        row(f"RS512, {bits} bits, as RS384", name, "rs384", good, False)
+    return known
+
+
 def edwards_rows(name, key, order, half):
     good = key.sign(MESSAGE)
     s = int.from_bytes(good[half:], "little")
@@ -163,6 +274,8 @@ def main():
     edwards_rows("ed25519", known["ed25519"], ed25519_order, 32)
     edwards_rows("ed448", known["ed448"], ed448_order, 57)
     hmac_rows()
+    parts = {name: public_parts(name, key) for name, key in known.items()}
+    parts |= p256_points() | exponent_rows() | size_rows()
 
     lines = [
         "// Written by scripts/vectors/signatures.py; do not edit.",
@@ -175,8 +288,8 @@ def main():
         "/// Public parts of the keys as hexadecimal: n and e, x and y, or x alone.",
         "let publicParts: [String: [String]] = [",
     ]
-    for name, key in known.items():
-        quoted = ",\n        ".join(f'"{part}"' for part in public_parts(name, key))
+    for name, numbers in parts.items():
+        quoted = ",\n        ".join(f'"{part}"' for part in numbers)
         lines += [f'    "{name}": [', f"        {quoted},", "    ],"]
     lines += [
         "]",

@@ -5,6 +5,7 @@ internal import EventLoop
 internal import HTTP
 internal import JSON
 internal import JWT
+internal import OpenSSL
 internal import Telemetry
 
 /// What became of a request at the door.
@@ -65,6 +66,11 @@ final class Admission {
     /// The pool has checked signatures.
     func take(_ results: [VerificationResult]) {
         tokens.take(results)
+    }
+
+    /// The pool has made a table that a key asked for.
+    func adopt(_ table: PointTable) {
+        tokens.adopt(table)
     }
 
     /// A request has waited as long as it may. It can be judged again at once.

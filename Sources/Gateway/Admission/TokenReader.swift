@@ -2,6 +2,7 @@ internal import Authorization
 internal import Configuration
 internal import EventLoop
 internal import JWT
+internal import OpenSSL
 internal import Telemetry
 
 /// From a token's bytes to what is known of it: the cache of verified ones first, then the
@@ -25,7 +26,11 @@ final class TokenReader {
     init(_ configuration: Configuration, _ authorizer: Authorizer, worker: Worker) {
         self.authorizer = authorizer
         verifier = TokenVerifier(
-            configuration.issuers.map(\.rules), maxTokenBytes: configuration.limits.token)
+            configuration.issuers.map(\.rules), maxTokenBytes: configuration.limits.token,
+            tables: { [unowned worker] key in
+                worker.askForTable(of: key)
+                return nil
+            })
         cache = TokenCache(configuration.tokenCache)
         waits = KeyWaits(
             cooldowns: configuration.issuers.map(\.keys.unknownKeyCooldown),
@@ -68,6 +73,11 @@ final class TokenReader {
     /// The pool has checked signatures.
     func take(_ results: [VerificationResult]) {
         signatures.take(results)
+    }
+
+    /// The pool has made a table.
+    func adopt(_ table: PointTable) {
+        verifier.adopt(table)
     }
 
     // MARK: Tokens

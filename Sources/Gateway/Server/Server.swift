@@ -46,8 +46,8 @@ package struct Server {
         do throws(SystemError) {
             let accessLog = try openAccessLog()
             let mailboxes = try makeMailboxes(workerCount)
-            let verification = try VerificationPool.start(logger: logger) { worker, results in
-                mailboxes[worker].post(.signatures(results))
+            let verification = try VerificationPool.start(logger: logger) { worker, message in
+                mailboxes[worker].post(message)
             }
             let context = try makeContext(
                 mailboxes, verification.pool, descriptors, accessLog)

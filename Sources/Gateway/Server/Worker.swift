@@ -197,6 +197,11 @@ final class Worker {
         context.verification.check(jobs, worker: index)
     }
 
+    /// Has the pool make a table, which comes back as a message.
+    func askForTable(of key: PublicKey) {
+        context.verification.makeTable(of: key, worker: index)
+    }
+
     /// Sends what a connection has made for its streams once this turn's handlers were told: few
     /// calls, and few records, for many streams.
     func flushLater(_ connection: HTTP2Connection) {
@@ -259,6 +264,7 @@ final class Worker {
         case .lookEnded(let place, let didSucceed, let nextAt):
             admission.lookEnded(place, didSucceed: didSucceed, nextAt: nextAt)
         case .signatures(let results): admission.take(results)
+        case .pointTable(let table): admission.adopt(table)
         case .addresses(let upstream, let endpoint, let addresses):
             pools[upstream].update(endpoint, addresses: addresses)
         case .connection(let descriptor, let address, let listener):

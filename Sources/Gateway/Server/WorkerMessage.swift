@@ -13,6 +13,8 @@ enum WorkerMessage: Sendable {
     case lookEnded(KeyPlace, didSucceed: Bool, nextAt: Int64)
     /// The pool has checked signatures that this worker handed over.
     case signatures([VerificationResult])
+    /// The pool has made a table that this worker asked for.
+    case pointTable(PointTable)
     /// A configured endpoint's name has these addresses now.
     case addresses(upstream: Int, endpoint: Int, [SocketAddress])
     /// Another worker passes an accepted connection on.

@@ -1,6 +1,7 @@
 internal import EventLoop
 internal import JWT
 internal import Logging
+internal import OpenSSL
 internal import Synchronization
 
 /// A signature that another thread shall check. `ticket` names the request to the worker that asks,
@@ -25,6 +26,7 @@ final class VerificationPool: Sendable {
     /// What a thread is told.
     fileprivate enum Message: Sendable {
         case check([VerificationJob], worker: Int)
+        case makeTable(PublicKey, worker: Int)
         case stop
     }
 
@@ -38,16 +40,19 @@ final class VerificationPool: Sendable {
     static var usualThreadCount: Int { max(1, Process.processorCount / 2) }
 
     private let mailboxes: [Mailbox<Message>]
+    /// The tables of busy keys, for all workers and threads.
+    let shelf = PointTableShelf()
     private let next = Atomic<Int>(0)
 
     private init(mailboxes: [Mailbox<Message>]) {
         self.mailboxes = mailboxes
     }
 
-    /// Starts the threads. `deliver` is called in them, with a worker's number and its results.
+    /// Starts the threads. `deliver` is called in them, with a worker's number and what it is to be
+    /// told.
     static func start(
         threads count: Int = VerificationPool.usualThreadCount, logger: Logger,
-        deliver: @escaping @Sendable (Int, [VerificationResult]) -> Void
+        deliver: @escaping @Sendable (Int, WorkerMessage) -> Void
     ) throws(SystemError) -> VerificationThreads {
         var mailboxes: [Mailbox<Message>] = []
         for _ in 0..<count { mailboxes.append(try Mailbox()) }
@@ -57,7 +62,7 @@ final class VerificationPool: Sendable {
             threads.add(
                 try Thread.start(name: "verify-\(number)", niceness: VerificationPool.niceness) {
                     do throws(SystemError) {
-                        try VerificationThread(mailbox, deliver: deliver).run()
+                        try VerificationThread(mailbox, pool.shelf, deliver: deliver).run()
                     } catch {
                         // What was handed over meanwhile is refused when its time is up, and the
                         // workers go on by themselves.
@@ -72,6 +77,11 @@ final class VerificationPool: Sendable {
     func check(_ jobs: [VerificationJob], worker: Int) {
         let turn = next.wrappingAdd(1, ordering: .relaxed).oldValue
         mailboxes[abs(turn % mailboxes.count)].post(.check(jobs, worker: worker))
+    }
+
+    /// Has a table made for a key that checks a lot. It comes when it is done, or never.
+    func makeTable(of key: PublicKey, worker: Int) {
+        mailboxes[0].post(.makeTable(key, worker: worker))
     }
 
     fileprivate func stop() {
@@ -102,19 +112,24 @@ struct VerificationThreads: ~Copyable {
 /// What one thread of the pool does.
 private final class VerificationThread {
     private let loop: EventLoop
-    private let checker = SignatureChecker()
-    private let deliver: @Sendable (Int, [VerificationResult]) -> Void
+    private let checker: SignatureChecker
+    private let shelf: PointTableShelf
+    private let deliver: @Sendable (Int, WorkerMessage) -> Void
     private var reader: MailboxReader<VerificationPool.Message>?
 
     init(
-        _ mailbox: Mailbox<VerificationPool.Message>,
-        deliver: @escaping @Sendable (Int, [VerificationResult]) -> Void
+        _ mailbox: Mailbox<VerificationPool.Message>, _ shelf: PointTableShelf,
+        deliver: @escaping @Sendable (Int, WorkerMessage) -> Void
     ) throws(SystemError) {
         loop = try EventLoop()
+        checker = SignatureChecker { key in shelf.table(of: key) }
+        self.shelf = shelf
         self.deliver = deliver
         reader = try MailboxReader(loop: loop, mailbox: mailbox) { [unowned self] message in
             switch message {
             case .check(let jobs, let worker): check(jobs, worker)
+            case .makeTable(let key, let worker):
+                if let table = shelf.table(of: key) { deliver(worker, .pointTable(table)) }
             case .stop: loop.stop()
             }
         }
@@ -135,10 +150,10 @@ private final class VerificationThread {
             }
             results.append(VerificationResult(ticket: job.ticket, verdict: verdict))
             if results.count == VerificationPool.resultsAtOnce {
-                deliver(worker, results)
+                deliver(worker, .signatures(results))
                 results.removeAll(keepingCapacity: true)
             }
         }
-        if !results.isEmpty { deliver(worker, results) }
+        if !results.isEmpty { deliver(worker, .signatures(results)) }
     }
 }

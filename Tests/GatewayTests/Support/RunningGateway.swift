@@ -41,8 +41,8 @@ final class RunningGateway {
         for _ in 0..<workerCount { mailboxes.append(try Mailbox()) }
         let boxes = mailboxes
         let logger = Logger(label: "bearward")
-        let threads = try VerificationPool.start(logger: logger) { worker, results in
-            boxes[worker].post(.signatures(results))
+        let threads = try VerificationPool.start(logger: logger) { worker, message in
+            boxes[worker].post(message)
         }
         let pool = threads.pool
         verifying = consume threads
@@ -91,6 +91,9 @@ final class RunningGateway {
         threads.join()
         verifying.take()?.stop()
     }
+
+    /// Where the pool keeps its tables.
+    var shelf: PointTableShelf { context.verification.shelf }
 
     /// Ends the pool alone: what the workers hand over is never done.
     func stopPool() {
