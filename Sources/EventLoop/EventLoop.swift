@@ -57,6 +57,8 @@ package final class EventLoop {
     private var isReceiving = false
     private let slots = SlotTable()
     private var queue: [Registration] = []
+    /// Empty: where the next turn's gather while this one's are told, so that no turn allocates.
+    private var spareQueue: [Registration] = []
     private var wheel: DeadlineWheel
     private var isRunning = false
 
@@ -247,17 +249,15 @@ package final class EventLoop {
     private func giveTurns() {
         guard !queue.isEmpty else { return }
         var turns: [Registration] = []
+        swap(&turns, &spareQueue)
         swap(&turns, &queue)
         for registration in turns {
             guard let handler = slots.handler(of: registration) else { continue }
             slots.with(registration) { $0.isQueued = false }
             handler.resume()
         }
-        // The array goes back, so that a busy loop does not allocate one each turn.
-        if queue.isEmpty {
-            turns.removeAll(keepingCapacity: true)
-            swap(&turns, &queue)
-        }
+        turns.removeAll(keepingCapacity: true)
+        swap(&turns, &spareQueue)
     }
 
     /// Tells whoever's deadline passed. `turn` calls it with the clock; tests bring their own time.
