@@ -146,10 +146,10 @@ extension HTTP2Session {
     }
 
     private func noteSentEnd(_ id: Int32) {
-        guard let record = unsafe record(id), unsafe record.pointee.facts.resetsAfterEnd,
-            unsafe !record.pointee.facts.isInputOver
+        guard let record = unsafe record(id), unsafe !record.pointee.facts.isInputOver
         else { return }
-        reset(lastStream, .noError)
+        unsafe record.pointee.facts.isOutputOver = true
+        if unsafe record.pointee.facts.resetsAfterEnd { reset(lastStream, .noError) }
     }
 
     /// Charges a reset whose cause no callback told, such as a body longer than announced.

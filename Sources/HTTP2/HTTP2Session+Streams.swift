@@ -172,10 +172,12 @@ extension HTTP2Session {
         _ = unsafe nghttp2_submit_rst_stream(session, 0, stream.id, code.rawValue)
     }
 
-    /// Once the stream's output has ended, resets it where the peer has not ended its own side:
-    /// what is left of a request is not wanted (server; RFC 9113, section 8.1).
+    /// Once the stream's output has ended, or now if it has, resets it where the peer has not ended
+    /// its own side: what is left of a request is not wanted (server; RFC 9113, section 8.1).
     package func resetAfterEnd(_ stream: HTTP2StreamHandle) {
-        unsafe state.pointee.streams.find(stream)?.pointee.facts.resetsAfterEnd = true
+        guard let record = unsafe state.pointee.streams.find(stream) else { return }
+        unsafe record.pointee.facts.resetsAfterEnd = true
+        if unsafe record.pointee.facts.isOutputOver { reset(stream, .noError) }
     }
 
     /// Tells the client that no new streams will be taken soon (server): GOAWAY with the highest

@@ -19,6 +19,8 @@ struct StreamRecord: ~Copyable {
         var isDeferred = false
         /// `end` was called: no bytes follow those in the buffer.
         var isEnded = false
+        /// The end of our output was sent before that of the peer's came (server).
+        var isOutputOver = false
         /// The rest of the peer's message is not wanted once ours has been sent.
         var resetsAfterEnd = false
         /// Above the high-water mark, and not yet back at the low one.

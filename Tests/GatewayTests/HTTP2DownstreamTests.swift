@@ -65,22 +65,42 @@ import Testing
         #expect(message.trailers == "x-end: y\r\n")
     }
 
-    @Test("A refusal does not wait for the body, and the rest of it is not wanted")
+    @Test("A refusal does not wait for the body, and leaves its client the time to read it")
     func refusal() throws {
         let upstream = try ScriptedUpstream()
-        let json = proxyJSON(
-            upstreams: #"{"up":{"endpoints":["\#(upstream.url)"]}}"#,
-            routes: #"[{"path":"/**","upstream":"up"}]"#)
-        let gateway = try RunningGateway(json)
+        let gateway = try guardedGateway(to: upstream)
         let client = try gateway.connectHTTP2()
         let stream = try client.request(post(100), isEnd: false)
         #expect(client.readMessage(stream).head.status == 401)
-        #expect(client.readEnd(stream) == .noError)
         let next = try client.request(get("/", "Authorization: Bearer \(token())\r\n"))
         let connection = try upstream.accept()
         _ = connection.readHead()
         connection.send(ok())
         #expect(client.readMessage(next).head.status == 200)
+        // A reset would have come first.
+        #expect(client[stream].code == nil)
+        client.write(stream, String(repeating: "x", count: 100))
+        client.end(stream)
+        #expect(client.readEnd(stream) == .noError)
+    }
+
+    @Test("The rest of a refused request is not waited for without end")
+    func unendedRefusal() throws {
+        let upstream = try ScriptedUpstream()
+        let gateway = try guardedGateway(to: upstream)
+        let client = try gateway.connectHTTP2()
+        let stream = try client.request(post(100_000), isEnd: false)
+        client.write(stream, String(repeating: "x", count: 100_000))
+        #expect(client.readMessage(stream).head.status == 401)
+        #expect(client.readEnd(stream) == .noError)
+    }
+
+    /// A gateway that wants a token for every path.
+    private func guardedGateway(to upstream: ScriptedUpstream) throws -> RunningGateway {
+        try RunningGateway(
+            proxyJSON(
+                upstreams: #"{"up":{"endpoints":["\#(upstream.url)"]}}"#,
+                routes: #"[{"path":"/**","upstream":"up"}]"#))
     }
 
     @Test("A body of another length than announced never looks whole to the upstream")

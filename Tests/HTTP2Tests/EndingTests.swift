@@ -78,6 +78,23 @@ import Testing
         }
     }
 
+    @Test func whatIsLeftOfARequestMayBeResetAWhileBehindItsResponse() throws {
+        let server = Peer.server()
+        server.receive(headers(1, get(), isEnd: false), headers(3, get(), isEnd: false))
+        for id: Int32 in [1, 3] {
+            let stream = try #require(server.handles[id])
+            server.session.respond(stream, "HTTP/1.1 413 x\r\n\r\n", isEnd: true)
+        }
+        #expect(server.frames().map(\.kind) == [.headers, .headers])
+        server.receive(RawFrame(.data, RawFrame.endStream, 1, [1]))
+        #expect(server.seen.last == .closed(1, .noError))
+        for id: Int32 in [1, 3] {
+            server.session.resetAfterEnd(try #require(server.handles[id]))
+        }
+        #expect(server.frames() == [RawFrame(.reset, 0, 3, octets(0))])
+        #expect(server.seen.last == .closed(3, .noError))
+    }
+
     @Test func aStreamMayBeResetBeforeItsRequestIsSent() throws {
         let pair = Pair()
         let session = pair.client.session

@@ -227,6 +227,12 @@ def test_curl_refused(curl):
     assert status == 401 and b'www-authenticate: bearer realm="api"' in body.lower()
 
 
+def test_curl_reads_why_its_upload_is_refused(curl):
+    """A reset right behind the answer would make curl 7.88 end with 92, and say no status."""
+    status, body = curl("/h2c/x", "--data-binary", "@-", token=False, input=BIG)
+    assert status == 401 and json.loads(body)["status"] == 401
+
+
 @pytest.mark.parametrize("flag, version", [("--http1.1", "1.1"), ("--http2", "2")])
 @pytest.mark.parametrize("upstream", UPSTREAMS)
 def test_curl_many_requests_on_one_connection(stage, flag, version, upstream):

@@ -8,6 +8,9 @@ internal import HTTP2
 /// A body that the upstream does not take yet is held, within the stream's window, which is given
 /// back only for what went on. Deadlines are a stream's own, so that a slow one ends alone.
 final class HTTP2DownstreamStream: EventHandler {
+    /// Time for a client to end a request that was answered early: reset at once, some miss why.
+    private static let lingeringMilliseconds: Int64 = 2000
+
     private let connection: HTTP2Downstream
     private let handle: HTTP2StreamHandle
     private var exchange: Exchange?
@@ -237,6 +240,10 @@ final class HTTP2DownstreamStream: EventHandler {
             return judgeAgain(pending)
         }
         let buffered = connection.session.buffered(handle)
+        if exchange == nil, buffered == 0 {
+            if isReceiving { connection.resetAfterEnd(handle) }
+            return
+        }
         // A stream whose turn does not come on a slow connection: that one's deadline counts.
         let waitsForTurn = buffered > 0 && !connection.transport.isFlushed
         if buffered < bufferedAtDeadline || waitsForTurn { return bodyProgressed() }
@@ -374,8 +381,7 @@ final class HTTP2DownstreamStream: EventHandler {
     private func settle() {
         if count > 0 { held.removeAll() }
         if isClosed { return }
-        if isReceiving { connection.session.resetAfterEnd(handle) }
-        setDeadline(inMilliseconds: nil)
+        setDeadline(inMilliseconds: isReceiving ? Self.lingeringMilliseconds : nil)
         isAnswered = true
         connection.watchAfterFlush()
     }

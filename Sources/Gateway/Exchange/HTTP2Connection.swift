@@ -138,6 +138,12 @@ class HTTP2Connection: EventHandler {
         flushLater()
     }
 
+    /// Resets a stream behind the end of its output, where the peer has not ended its own side.
+    func resetAfterEnd(_ stream: HTTP2StreamHandle) {
+        session.resetAfterEnd(stream)
+        flushLater()
+    }
+
     func flushLater() {
         guard !isFlushQueued, !isClosed else { return }
         isFlushQueued = true
