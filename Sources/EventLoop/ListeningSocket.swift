@@ -15,9 +15,28 @@ package final class ListeningSocket: Sendable {
     /// Of a unix socket's file: its user and group connect, nobody else.
     private static let mode: mode_t = 0o660
 
-    private init(adopting descriptor: Int32, address: SocketAddress) {
+    /// Which file a unix socket made: its path may lead to a successor's by the time it ends.
+    private let file: FileIdentity?
+
+    private struct FileIdentity: Equatable {
+        let device: dev_t
+        let number: ino_t
+
+        /// That of a socket's file; nil for anything else.
+        init?(_ path: String) {
+            var status = stat()
+            guard unsafe lstat(path, &status) == 0, status.st_mode & S_IFMT == S_IFSOCK else {
+                return nil
+            }
+            device = status.st_dev
+            number = status.st_ino
+        }
+    }
+
+    private init(adopting descriptor: Int32, address: SocketAddress, file: FileIdentity?) {
         self.descriptor = descriptor
         self.address = address
+        self.file = file
     }
 
     deinit {
@@ -38,10 +57,14 @@ package final class ListeningSocket: Sendable {
         if address.family == AF_UNIX { fchmod(socket.descriptor, mode) }
         let outcome = unsafe address.withNative { unsafe Glibc.bind(socket.descriptor, $0, $1) }
         guard outcome == 0 else { throw .last(.bind) }
-        if case .unix(let path) = address { _ = unsafe path.withCString { unsafe chmod($0, mode) } }
+        var file: FileIdentity?
+        if case .unix(let path) = address {
+            _ = unsafe path.withCString { unsafe chmod($0, mode) }
+            file = FileIdentity(path)
+        }
         guard listen(socket.descriptor, backlog) == 0 else { throw .last(.listen) }
         let bound = address.port == 0 ? localAddress(socket.descriptor) : address
-        return ListeningSocket(adopting: socket.release(), address: bound)
+        return ListeningSocket(adopting: socket.release(), address: bound, file: file)
     }
 
     /// Whether another process already listens at a TCP address. `SO_REUSEPORT` would let two
@@ -62,9 +85,10 @@ package final class ListeningSocket: Sendable {
         shutdown(descriptor, Int32(SHUT_RD))
     }
 
-    /// Removes the socket's file, where it is one of the file system.
+    /// Removes the socket's file, where it is one of the file system and still this one's.
     package func removeFile() {
-        if case .unix(let path) = address { _ = unsafe path.withCString { unsafe unlink($0) } }
+        guard case .unix(let path) = address, let file, FileIdentity(path) == file else { return }
+        _ = unsafe path.withCString { unsafe unlink($0) }
     }
 
     private static func configure(
@@ -85,8 +109,7 @@ package final class ListeningSocket: Sendable {
     /// A socket file that nobody listens at is left from an earlier run. Anything else stays, and
     /// binding reports it.
     private static func removeStale(_ path: String) throws(SystemError) {
-        var status = stat()
-        guard unsafe lstat(path, &status) == 0, status.st_mode & S_IFMT == S_IFSOCK else { return }
+        guard FileIdentity(path) != nil else { return }
         do throws(SystemError) {
             _ = try Socket.connecting(to: .unix(path))
         } catch {

@@ -155,6 +155,18 @@ import Testing
         #expect(error?.isNotFound == true)
     }
 
+    @Test("A successor's file at the same path is not removed")
+    func successor() throws {
+        let first = try ListeningSocket.bind(.unix(path))
+        // As one that drains: its address is free for another process.
+        first.stopListening()
+        let second = try ListeningSocket.bind(.unix(path))
+        first.removeFile()
+        #expect(throws: Never.self) { _ = try Socket.connecting(to: second.address) }
+        second.removeFile()
+        #expect(!FileManager.default.fileExists(atPath: path))
+    }
+
     @Test("Removing the file makes the next client find nobody")
     func removeFile() throws {
         let listening = try ListeningSocket.bind(.unix(path))
