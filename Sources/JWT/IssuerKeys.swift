@@ -20,13 +20,19 @@ struct IssuerKeys {
         let family: KeyFamily
         /// Made when a token is first checked with it: it takes as long as several signatures, and
         /// a set may have 256 keys.
-        private(set) lazy var check = try? VerificationKey(key.publicKey, tables: tables)
-        private let tables: VerificationKey.TableSource
+        private(set) var made: VerificationKey?
+        private let askForTable: VerificationKey.TableRequest
 
-        init(_ key: JWK, _ tables: @escaping VerificationKey.TableSource) {
+        init(_ key: JWK, _ askForTable: @escaping VerificationKey.TableRequest) {
             self.key = key
             family = key.publicKey.family
-            self.tables = tables
+            self.askForTable = askForTable
+        }
+
+        var check: VerificationKey? {
+            if let made { return made }
+            made = try? VerificationKey(key.publicKey, askForTable: askForTable)
+            return made
         }
     }
 
@@ -72,11 +78,11 @@ struct IssuerKeys {
     /// Another one with each change of the keys, and never one that another set of the verifier's
     /// had. A cached token verified under an older one is looked up anew.
     private(set) var generation: UInt64
-    private let tables: VerificationKey.TableSource
+    private let askForTable: VerificationKey.TableRequest
 
     /// No keys yet, or the secret, which never changes.
     init(
-        secret: [UInt8]?, generation: UInt64, tables: @escaping VerificationKey.TableSource
+        secret: [UInt8]?, generation: UInt64, askForTable: @escaping VerificationKey.TableRequest
     ) {
         if let secret, let key = try? SecretKey(secret) {
             state = .secret(Secret(secret, key))
@@ -84,7 +90,7 @@ struct IssuerKeys {
             state = secret == nil ? .neverObtained : .published(Published([]))
         }
         self.generation = generation
-        self.tables = tables
+        self.askForTable = askForTable
     }
 
     /// Whether there are keys, or a set without a usable one.
@@ -112,15 +118,14 @@ struct IssuerKeys {
     }
 
     private func entries(of set: JWKSet, keeping old: [Entry]) -> [Entry] {
-        set.keys.map { key in old.first { $0.key == key } ?? Entry(key, tables) }
+        set.keys.map { key in old.first { $0.key == key } ?? Entry(key, askForTable) }
     }
 
-    /// Takes a table that one of these keys asked for.
+    /// Takes a table that one of these keys asked for. Keys that have checked nothing yet ask for
+    /// themselves, should it come to that.
     func adopt(_ table: PointTable) {
         guard case .published(let published) = state else { return }
-        for entry in published.entries where entry.key.publicKey == table.key {
-            entry.check?.adopt(table)
-        }
+        for entry in published.entries { entry.made?.adopt(table) }
     }
 
     /// Whether a key that a token was verified with is still one of them. Nil stands for the

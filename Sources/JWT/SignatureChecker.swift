@@ -1,7 +1,8 @@
-package import OpenSSL
+import OpenSSL
 
 /// Checks the signatures of examined tokens in a thread that has no verifier: a pool's. It makes
-/// what it needs of each key once, and shares nothing. Not for two threads.
+/// what it needs of each key once, and shares nothing. Nobody tells it of keys that go, so it asks
+/// for no tables, which would stay with them. Not for two threads.
 package final class SignatureChecker {
     /// Most keys held ready; beyond that all are let go. Many issuers have 2 to 10 each.
     private static let maxKeys = 512
@@ -9,12 +10,8 @@ package final class SignatureChecker {
     /// By thumbprint: what a key checks depends on nothing else of a JWK.
     private var prepared: [[UInt8]: VerificationKey] = [:]
 
-    private let tables: VerificationKey.TableSource
-
-    /// A checker without keys. `tables`: asked for what makes checks with a busy key faster.
-    package init(tables: @escaping VerificationKey.TableSource = { _ in nil }) {
-        self.tables = tables
-    }
+    /// A checker without keys.
+    package init() {}
 
     /// Checks the signature. Whether the key is still trusted when the result arrives, the verifier
     /// says: `TokenVerifier.stillTrusts`.
@@ -43,7 +40,7 @@ package final class SignatureChecker {
 
     private func check(for key: JWK) -> VerificationKey? {
         if let check = prepared[key.thumbprint] { return check }
-        guard let check = try? VerificationKey(key.publicKey, tables: tables) else { return nil }
+        guard let check = try? VerificationKey(key.publicKey) else { return nil }
         if prepared.count >= SignatureChecker.maxKeys { prepared.removeAll() }
         prepared[key.thumbprint] = check
         return check

@@ -44,21 +44,21 @@ package final class TokenVerifier {
     /// The latest generation of any keys.
     private var generation: UInt64 = 0
     private let headers = RecentHeaders()
-    private let tables: VerificationKey.TableSource
+    private let askForTable: VerificationKey.TableRequest
     /// Of the hashes that name missing keys.
     private let seed = UInt64.random(in: .min ... .max)
 
     /// A verifier for issuers in the order of the configuration. Keys come later; only secrets are
     /// there from the start.
     ///
-    /// `tables`: asked for what makes checks with a busy key faster.
+    /// `askForTable`: asked for what makes checks with a busy key faster, to be passed to `adopt`.
     package init(
         _ rules: [IssuerRules], policyNumber: UInt64 = 0, maxTokenBytes: Int = 16 << 10,
-        tables: @escaping VerificationKey.TableSource = { _ in nil }
+        askForTable: @escaping VerificationKey.TableRequest = { _ in }
     ) {
         issuers = rules.map { Issuer($0) }
-        keys = rules.map { IssuerKeys(secret: $0.secret, generation: 0, tables: tables) }
-        self.tables = tables
+        keys = rules.map { IssuerKeys(secret: $0.secret, generation: 0, askForTable: askForTable) }
+        self.askForTable = askForTable
         self.policyNumber = policyNumber
         self.maxTokenBytes = maxTokenBytes
     }
@@ -85,7 +85,8 @@ package final class TokenVerifier {
         guard let set else { return false }
         let slot = freeSlots.popLast() ?? keys.count
         if slot == keys.count {
-            keys.append(IssuerKeys(secret: nil, generation: generation, tables: tables))
+            keys.append(
+                IssuerKeys(secret: nil, generation: generation, askForTable: askForTable))
         }
         tenantSlots[place] = slot
         return keys[slot].replace(with: set, generation: generation)

@@ -21,6 +21,12 @@ final class PKCS1Check {
     private let digest: BigNumber
     private let encoding: BigNumber
 
+    /// Whether it is worth while for this RSA key: its exponent has few bits set, as 65537 has.
+    /// For others OpenSSL takes several bits a step.
+    static func suits(_ key: borrowing KeyHandle) throws(OpenSSLError) -> Bool {
+        try key.number(OSSL_PKEY_PARAM_RSA_E).word.map { $0.nonzeroBitCount <= 4 } ?? false
+    }
+
     /// `key` is an RSA key of `modulusBits`.
     init(
         _ key: borrowing KeyHandle, modulusBits: Int, _ function: HashFunction

@@ -5,10 +5,12 @@ internal import COpenSSL
 package final class VerificationKey {
     /// After so many signatures a table of the key's multiples has been worth its price.
     private static let checksBeforeTable = 1000
+    /// Where none came, there may be room for one later.
+    private static let checksBeforeAskingAgain = 20_000
 
-    /// Asked once for each key, when a table of its multiples would pay. Whoever cannot give one at
-    /// once may pass it to `adopt` later, or never.
-    package typealias TableSource = (PublicKey) -> PointTable?
+    /// Asked when a table of the key's multiples would pay. The table may come to `adopt` later, or
+    /// never.
+    package typealias TableRequest = (PublicKey) -> Void
 
     /// How signatures of one algorithm are checked.
     private enum Check {
@@ -20,25 +22,26 @@ package final class VerificationKey {
     private let handle: KeyHandle
     /// One for each algorithm that was asked for, by raw value.
     private var checks: [Check?]
-    private let tables: TableSource
-    private var checksUntilTable = VerificationKey.checksBeforeTable
+    private let askForTable: TableRequest
+    private var checksUntilAsking = VerificationKey.checksBeforeTable
+    private(set) var table: PointTable?
     /// Takes ES256 over once there is a table.
-    private(set) var tabulated: P256Check?
+    private var tabulated: P256Check?
 
     /// Makes the key usable; fails only when OpenSSL is out of memory or lacks the algorithm.
     package init(
-        _ key: PublicKey, tables: @escaping TableSource = { _ in nil }
+        _ key: PublicKey, askForTable: @escaping TableRequest = { _ in }
     ) throws(OpenSSLError) {
         handle = try KeyHandle.parsing(key.subjectPublicKeyInfo)
         self.key = key
-        self.tables = tables
+        self.askForTable = askForTable
         checks = Array(repeating: nil, count: SignatureAlgorithm.allCases.count)
     }
 
-    /// Takes a table of this key's multiples; one of another key is none of its business.
+    /// Takes a table of this key's multiples; one of another key is none of its business. What
+    /// else it takes to use it is made with the next signature: many keys may be given one at once.
     package func adopt(_ table: PointTable) {
-        guard table.key == key, tabulated == nil else { return }
-        tabulated = try? P256Check(table)
+        if self.table == nil, table.key == key { self.table = table }
     }
 
     /// Whether `signature`, in JOSE's form, is one of this key over `message`. An algorithm that
@@ -75,11 +78,17 @@ package final class VerificationKey {
 
     /// The faster check, if the key has come that far.
     private func tabulatedCheck() -> P256Check? {
-        if checksUntilTable > 0 {
-            checksUntilTable -= 1
-            if checksUntilTable == 0, let table = tables(key) { adopt(table) }
+        if let tabulated { return tabulated }
+        if let table {
+            tabulated = try? P256Check(table)
+            return tabulated
         }
-        return tabulated
+        checksUntilAsking -= 1
+        if checksUntilAsking == 0 {
+            checksUntilAsking = VerificationKey.checksBeforeAskingAgain
+            askForTable(key)
+        }
+        return nil
     }
 
     private func isValidECDSA(
@@ -118,7 +127,7 @@ package final class VerificationKey {
     private func makeCheck(
         _ algorithm: SignatureAlgorithm, _ function: HashFunction
     ) throws(OpenSSLError) -> Check {
-        if case .rsa(let bits) = key.kind, !algorithm.isPSS {
+        if case .rsa(let bits) = key.kind, !algorithm.isPSS, try PKCS1Check.suits(handle) {
             return .pkcs1(try PKCS1Check(handle, modulusBits: bits, function))
         }
         return .digest(try DigestCheck(handle, algorithm, function))

@@ -17,7 +17,6 @@ import Testing
     private func verifier(_ asked: Asked) throws -> TokenVerifier {
         let verifier = TokenVerifier([rules()]) { key in
             asked.keys.append(key)
-            return nil
         }
         verifier.replaceKeys(of: KeyPlace(issuer: 0), with: try allKeys())
         return verifier
@@ -61,24 +60,5 @@ import Testing
         verifier.replaceKeys(of: KeyPlace(issuer: 0), with: nil)
         verifier.adopt(table)
         #expect(judge(Self.token, verifier) == .failure(.keysUnavailable))
-    }
-
-    @Test("A pool's checker takes a table at once where it is given one")
-    func checker() throws {
-        let verifier = try verifier(Asked())
-        var made = 0
-        let checker = SignatureChecker { key in
-            made += 1
-            return try? PointTable(key)
-        }
-        guard
-            case .ready(let good) = try verifier.examine(Array(Self.token.utf8).span, now: mintedAt),
-            case .ready(let bad) = try verifier.examine(Array(forged().utf8).span, now: mintedAt)
-        else { throw TokenError.badToken }
-        for _ in 0..<Self.many {
-            #expect(try checker.check(good).subject == "alice")
-            #expect(throws: TokenError.badSignature) { try checker.check(bad) }
-        }
-        #expect(made == 1)
     }
 }

@@ -27,10 +27,7 @@ final class TokenReader {
         self.authorizer = authorizer
         verifier = TokenVerifier(
             configuration.issuers.map(\.rules), maxTokenBytes: configuration.limits.token,
-            tables: { [unowned worker] key in
-                worker.askForTable(of: key)
-                return nil
-            })
+            askForTable: { [unowned worker] in worker.askForTable(of: $0) })
         cache = TokenCache(configuration.tokenCache)
         waits = KeyWaits(
             cooldowns: configuration.issuers.map(\.keys.unknownKeyCooldown),

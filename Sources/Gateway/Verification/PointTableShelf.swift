@@ -1,8 +1,8 @@
 internal import OpenSSL
 internal import Synchronization
 
-/// The tables of busy keys, made once and shared by all threads that use them. One that nobody
-/// holds any more is gone.
+/// The tables of busy keys, made once and shared by all workers that use them. One that nobody
+/// holds any more is gone, as when its key went from all sets.
 final class PointTableShelf: Sendable {
     /// Most tables at a time, 150 KB each. Keys beyond that are checked without one.
     private let maxTables: Int

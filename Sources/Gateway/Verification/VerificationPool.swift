@@ -43,6 +43,8 @@ final class VerificationPool: Sendable {
     /// The tables of busy keys, for all workers and threads.
     let shelf = PointTableShelf()
     private let next = Atomic<Int>(0)
+    /// No more tables are made: whoever waits for the threads' end waits for one at most.
+    private let isStopping = Atomic<Bool>(false)
 
     private init(mailboxes: [Mailbox<Message>]) {
         self.mailboxes = mailboxes
@@ -62,7 +64,7 @@ final class VerificationPool: Sendable {
             threads.add(
                 try Thread.start(name: "verify-\(number)", niceness: VerificationPool.niceness) {
                     do throws(SystemError) {
-                        try VerificationThread(mailbox, pool.shelf, deliver: deliver).run()
+                        try VerificationThread(mailbox, of: pool, deliver: deliver).run()
                     } catch {
                         // What was handed over meanwhile is refused when its time is up, and the
                         // workers go on by themselves.
@@ -84,7 +86,13 @@ final class VerificationPool: Sendable {
         mailboxes[0].post(.makeTable(key, worker: worker))
     }
 
+    /// The table of a key, by a thread of the pool.
+    fileprivate func table(of key: PublicKey) -> PointTable? {
+        isStopping.load(ordering: .relaxed) ? nil : shelf.table(of: key)
+    }
+
     fileprivate func stop() {
+        isStopping.store(true, ordering: .relaxed)
         for mailbox in mailboxes { mailbox.post(.stop) }
     }
 }
@@ -112,24 +120,21 @@ struct VerificationThreads: ~Copyable {
 /// What one thread of the pool does.
 private final class VerificationThread {
     private let loop: EventLoop
-    private let checker: SignatureChecker
-    private let shelf: PointTableShelf
+    private let checker = SignatureChecker()
     private let deliver: @Sendable (Int, WorkerMessage) -> Void
     private var reader: MailboxReader<VerificationPool.Message>?
 
     init(
-        _ mailbox: Mailbox<VerificationPool.Message>, _ shelf: PointTableShelf,
+        _ mailbox: Mailbox<VerificationPool.Message>, of pool: VerificationPool,
         deliver: @escaping @Sendable (Int, WorkerMessage) -> Void
     ) throws(SystemError) {
         loop = try EventLoop()
-        checker = SignatureChecker { key in shelf.table(of: key) }
-        self.shelf = shelf
         self.deliver = deliver
         reader = try MailboxReader(loop: loop, mailbox: mailbox) { [unowned self] message in
             switch message {
             case .check(let jobs, let worker): check(jobs, worker)
             case .makeTable(let key, let worker):
-                if let table = shelf.table(of: key) { deliver(worker, .pointTable(table)) }
+                if let table = pool.table(of: key) { deliver(worker, .pointTable(table)) }
             case .stop: loop.stop()
             }
         }
