@@ -162,10 +162,10 @@ class Http2Peer:
             elif self.server.answers_pings:
                 self.send(ping(got.payload, ACK))
         elif got.kind == Type.RST_STREAM:
-            if request is None:
-                self.breach("RST_STREAM on an idle stream")
-            else:
+            if request is not None:
                 request.reset = got.number()
+            elif not self._is_past(got.stream):
+                self.breach("RST_STREAM on an idle stream")
         elif got.kind == Type.GOAWAY:
             self.goaway = (got.number(), got.number(4))
         elif got.kind == Type.WINDOW_UPDATE and got.stream == 0:
