@@ -37,7 +37,8 @@ def budget_lines(group):
     for budget in group.budgets:
         cost = excess(group.loads, budget)
         verdict = "misses" if cost > budget.most else "meets"
-        yield (f"{budget.name} costs {cost / 1e3:.1f} µs more than {' and '.join(budget.others)}: "
+        compared = f"{abs(cost) / 1e3:.1f} µs {'more' if cost > 0 else 'less'}"
+        yield (f"{budget.name} costs {compared} than {' and '.join(budget.others)}: "
                f"{verdict} {budget.most / 1e3:.1f} µs"), cost > budget.most
 
 
