@@ -11,8 +11,8 @@ final class PointTableShelf: Sendable {
         weak let table: PointTable?
     }
 
-    /// Locked while a table is made, so that nobody makes the same one meanwhile: only the pool's
-    /// threads wait for that, and those can.
+    /// Locked while a table is made, so that nobody makes the same one meanwhile: only a thread of
+    /// the pool asks, which can wait.
     private let places = Mutex<[Place]>([])
 
     init(maxTables: Int = 32) {

@@ -40,7 +40,7 @@ final class VerificationPool: Sendable {
     static var usualThreadCount: Int { max(1, Process.processorCount / 2) }
 
     private let mailboxes: [Mailbox<Message>]
-    /// The tables of busy keys, for all workers and threads.
+    /// The tables of busy keys, for all workers.
     let shelf = PointTableShelf()
     private let next = Atomic<Int>(0)
     /// No more tables are made: whoever waits for the threads' end waits for one at most.
