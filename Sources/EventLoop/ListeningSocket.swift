@@ -50,13 +50,7 @@ package final class ListeningSocket: Sendable {
     ) throws(SystemError) -> ListeningSocket {
         guard address.isNameable else { throw SystemError(.bind, code: ENAMETOOLONG) }
         if case .unix(let path) = address { try removeStale(path) }
-        let socket = Socket(adopting: try Socket.open(address.family))
-        try configure(socket.descriptor, address, sharesPort: sharesPort)
-        // A socket's own mode, less the process's mask, becomes its file's mode: nobody else can
-        // connect even before `chmod`. The mask stays alone; other threads make files under it.
-        if address.family == AF_UNIX { fchmod(socket.descriptor, mode) }
-        let outcome = unsafe address.withNative { unsafe Glibc.bind(socket.descriptor, $0, $1) }
-        guard outcome == 0 else { throw .last(.bind) }
+        let socket = try named(address, sharesPort: sharesPort)
         var file: FileIdentity?
         if case .unix(let path) = address {
             _ = unsafe path.withCString { unsafe chmod($0, mode) }
@@ -67,12 +61,13 @@ package final class ListeningSocket: Sendable {
         return ListeningSocket(adopting: socket.release(), address: bound, file: file)
     }
 
-    /// Whether another process already listens at a TCP address. `SO_REUSEPORT` would let two
-    /// processes of one user share it silently; that is more likely a mistake.
+    /// Whether somebody already listens at a TCP address, this process or another. `SO_REUSEPORT`
+    /// would let two processes of one user share it silently; that is more likely a mistake.
     package static func isTaken(_ address: SocketAddress) -> Bool {
         guard let port = address.port, port != 0 else { return false }
         do throws(SystemError) {
-            _ = try bind(address)
+            // It does not listen: a client that waits for the port would reach it, and be reset.
+            _ = try named(address, sharesPort: false)
             return false
         } catch {
             return error.isAddressInUse
@@ -89,6 +84,20 @@ package final class ListeningSocket: Sendable {
     package func removeFile() {
         guard case .unix(let path) = address, let file, FileIdentity(path) == file else { return }
         _ = unsafe path.withCString { unsafe unlink($0) }
+    }
+
+    /// A socket with its address and not yet listening.
+    private static func named(
+        _ address: SocketAddress, sharesPort: Bool
+    ) throws(SystemError) -> Socket {
+        let socket = Socket(adopting: try Socket.open(address.family))
+        try configure(socket.descriptor, address, sharesPort: sharesPort)
+        // A socket's own mode, less the process's mask, becomes its file's mode: nobody else can
+        // connect even before `chmod`. The mask stays alone; other threads make files under it.
+        if address.family == AF_UNIX { fchmod(socket.descriptor, mode) }
+        let outcome = unsafe address.withNative { unsafe Glibc.bind(socket.descriptor, $0, $1) }
+        guard outcome == 0 else { throw .last(.bind) }
+        return socket
     }
 
     private static func configure(

@@ -66,6 +66,19 @@ import Testing
         #expect(!ListeningSocket.isTaken(address))
     }
 
+    @Test("Who asks whether an address is taken does not listen there meanwhile")
+    func takenIsNoListening() throws {
+        let address = try ListeningSocket.bind(loopback).address
+        let ask = { @Sendable in
+            (0..<5000).count { _ in ListeningSocket.isTaken(address) }
+        }
+        let others = Box(0)
+        let other = try Thread.start(name: "other") { others.value = ask() }
+        let own = ask()
+        other.join()
+        #expect(own == 0 && others.value == 0)
+    }
+
     @Test("What the kernel chooses, and a path, is never taken beforehand")
     func neverTaken() {
         #expect(!ListeningSocket.isTaken(loopback))

@@ -41,8 +41,10 @@ package struct Server {
         let descriptors = Process.raiseDescriptorLimit()
         let workerCount = configuration.workers ?? Process.processorCount
         let binder = ListenerBinder(workerCount: workerCount)
-        let sockets = try binder.bind(configuration.listeners)
+        // The admin address first and the listeners in their order: who reaches one can reach those
+        // before it.
         let admin = try adminSocket(binder)
+        let sockets = try binder.bind(configuration.listeners)
         do throws(SystemError) {
             let accessLog = try openAccessLog()
             let mailboxes = try makeMailboxes(workerCount)

@@ -95,6 +95,8 @@ class Gateway:
         for listener in listeners:
             listener.setdefault("address", f"127.0.0.1:{free_port()}")
         self.address = reachable(listeners[0]["address"], self.folder)
+        # It begins last, so all others are there when it is.
+        self.last_address = reachable(listeners[-1]["address"], self.folder)
         self.config.setdefault("log", {"access": self.log.path.name})
         self.path = self.folder / f"{name}.json"
         self.path.write_text(json.dumps(self.config, indent=2))
@@ -117,7 +119,7 @@ class Gateway:
     def _listens(self):
         assert self.process.poll() is None, f"ended with {self.process.returncode}:\n{self.output}"
         try:
-            Connection(self.address, 2).close()
+            Connection(self.last_address, 2).close()
             return True
         except OSError:
             return False

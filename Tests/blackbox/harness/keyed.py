@@ -19,24 +19,12 @@ class Keyed(Proxy):
 
     def admin(self, target, method="GET", **more):
         """One request of the admin listener."""
-        with self._dial_admin() as connection:
+        with Connection(reachable(self.config["admin"]["address"], self.folder)) as connection:
             more = {"host": "localhost", **more}
             if method == "POST":
                 more = {"body": b"", **more}
             connection.send(request_bytes(method, target, **more))
             return connection.response(method)
-
-    def _dial_admin(self):
-        """Listening begins shortly after that of the first listener, which start-up waits for."""
-        address = reachable(self.config["admin"]["address"], self.folder)
-
-        def dial():
-            try:
-                return Connection(address)
-            except (ConnectionRefusedError, FileNotFoundError):
-                return None
-
-        return poll(dial, 5, "the admin listener")
 
     def status(self, name="main", tenant=None):
         """What `/status` tells of one issuer or tenant; None where it is not there."""
