@@ -39,21 +39,33 @@ final class Control: EventHandler {
         workersLeft = context.mailboxes.count
     }
 
-    /// Starts everything, serves, and returns when all workers have ended.
-    func run(
-        _ sockets: [[ListeningSocket]], admin adminSocket: ListeningSocket?
-    ) throws(SystemError) {
-        let signals = try Signals(loop: loop) { [unowned self] in take($0) }
-        let reader = try MailboxReader(loop: loop, mailbox: mailbox) { [unowned self] in take($0) }
+    /// What the workers are told of while they serve. Of what was at hand when it was opened, they
+    /// are told before their first connection.
+    struct Sources {
+        fileprivate let keys: KeyService
+        fileprivate let ticketKeys: TicketKeys?
+        fileprivate let certificateFiles: CertificateFiles
+    }
+
+    /// Reads what the disk has, makes what is made here, and begins to fetch the rest.
+    func openSources() throws(SystemError) -> Sources {
         tellFixedAddresses()
         let keys = try makeKeyService()
         keys.start()
         self.keys = keys
-        let ticketKeys = makeTicketKeys()
-        let certificateFiles = watchCertificates(keys)
+        return Sources(
+            keys: keys, ticketKeys: makeTicketKeys(), certificateFiles: watchCertificates(keys))
+    }
+
+    /// Starts the rest, serves, and returns when all workers have ended.
+    func run(
+        _ sources: Sources, _ sockets: [[ListeningSocket]], admin adminSocket: ListeningSocket?
+    ) throws(SystemError) {
+        let signals = try Signals(loop: loop) { [unowned self] in take($0) }
+        let reader = try MailboxReader(loop: loop, mailbox: mailbox) { [unowned self] in take($0) }
         try startAccessLog()
         try startResolution()
-        let admin = try startAdmin(adminSocket, keys)
+        let admin = try startAdmin(adminSocket, sources.keys)
         let workers = try WorkerThreads.start(sockets, context) { [mailbox] failure in
             mailbox.post(failure.map { .workerFailed($0) } ?? .workerEnded)
         }
@@ -63,9 +75,9 @@ final class Control: EventHandler {
         loop.run()
         workers.join()
         admin?.stop()
-        keys.finish()
+        sources.keys.finish()
         endAccessLog()
-        withExtendedLifetime((signals, reader, ticketKeys, certificateFiles)) {}
+        withExtendedLifetime((signals, reader, sources)) {}
         if let failure { throw failure }
     }
 

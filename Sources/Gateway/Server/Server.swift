@@ -40,27 +40,33 @@ package struct Server {
         Signals.block()
         let descriptors = Process.raiseDescriptorLimit()
         let workerCount = configuration.workers ?? Process.processorCount
+        let accessLog = try openAccessLog()
+        let mailboxes = try system(try makeMailboxes(workerCount))
+        let verification = try system(
+            try VerificationPool.start(logger: logger) { mailboxes[$0].post($1) })
+        let pool = verification.pool
+        let context = try system(try makeContext(mailboxes, pool, descriptors, accessLog))
+        let control = try system(try Control(configuration, context: context, logger: logger))
+        let sources = try system(try control.openSources())
+        // Last, so that whoever connects finds the keys that were at hand. The admin address comes
+        // first and the listeners in their order: who reaches one can reach those before it.
         let binder = ListenerBinder(workerCount: workerCount)
-        // The admin address first and the listeners in their order: who reaches one can reach those
-        // before it.
         let admin = try adminSocket(binder)
         let sockets = try binder.bind(configuration.listeners)
-        do throws(SystemError) {
-            let accessLog = try openAccessLog()
-            let mailboxes = try makeMailboxes(workerCount)
-            let verification = try VerificationPool.start(logger: logger) { worker, message in
-                mailboxes[worker].post(message)
-            }
-            let context = try makeContext(
-                mailboxes, verification.pool, descriptors, accessLog)
-            let control = try Control(configuration, context: context, logger: logger)
-            try control.run(sockets, admin: admin)
-            verification.stop()
-        } catch {
-            throw error.call == .open && accessLogPath != nil
-                ? .accessLog(accessLogPath ?? "", error.message) : .system(error.description)
-        }
+        try system(try control.run(sources, sockets, admin: admin))
+        verification.stop()
         for socket in sockets[0] { socket.removeFile() }
+    }
+
+    /// Does what only the system can refuse.
+    private func system<Result: ~Copyable>(
+        _ work: @autoclosure () throws(SystemError) -> Result
+    ) throws(Failure) -> Result {
+        do throws(SystemError) {
+            return try work()
+        } catch {
+            throw .system(error.description)
+        }
     }
 
     private func adminSocket(_ binder: ListenerBinder) throws(Failure) -> ListeningSocket? {
@@ -68,16 +74,16 @@ package struct Server {
         return try binder.bind(admin.address)
     }
 
-    private var accessLogPath: String? {
-        if case .file(let path) = configuration.log.access { return path }
-        return nil
-    }
-
-    private func openAccessLog() throws(SystemError) -> AccessLog? {
+    private func openAccessLog() throws(Failure) -> AccessLog? {
         switch configuration.log.access {
-        case .off: nil
-        case .stdout: try AccessLog(.standardOutput)
-        case .file(let path): try AccessLog(.file(path: path))
+        case .off: return nil
+        case .stdout: return try system(try AccessLog(.standardOutput))
+        case .file(let path):
+            do throws(SystemError) {
+                return try AccessLog(.file(path: path))
+            } catch {
+                throw .accessLog(path, error.message)
+            }
         }
     }
 
