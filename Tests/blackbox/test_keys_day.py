@@ -3,7 +3,10 @@
 import os
 import subprocess
 
+import pytest
 from harness.gateway import BINARY, ROOT
+
+pytestmark = pytest.mark.alone
 
 
 def test_no_good_request_is_lost_on_an_issuers_bad_day():

@@ -7,6 +7,8 @@ import subprocess
 import pytest
 from harness.gateway import BINARY, ROOT
 
+pytestmark = pytest.mark.alone
+
 
 def run(script, *arguments, timeout):
     return subprocess.run([ROOT / "scripts" / script, *arguments], capture_output=True, text=True,

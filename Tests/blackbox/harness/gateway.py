@@ -19,11 +19,20 @@ BINARY = pathlib.Path(os.environ.get("BEARWARD", ROOT / ".build/debug/bearward")
 # Ports that were given out: one that nobody has bound yet looks free.
 given = set()
 
+# Below the ephemeral range, so that no outgoing connection takes a port before the proxy does. Each
+# process of a run in parallel (pytest-xdist names it) has ports of its own.
+PORTS = range(18000, 32000)
+PROCESSES = 8
+
+
+def own_ports():
+    process = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    return PORTS[process % PROCESSES::PROCESSES]
+
 
 def free_port():
-    """Below the ephemeral range, so that no outgoing connection takes it before the proxy does."""
     while True:
-        port = random.randrange(18000, 32000)
+        port = random.choice(own_ports())
         if port in given:
             continue
         with socket.socket() as probe:
