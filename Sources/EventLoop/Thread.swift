@@ -44,6 +44,12 @@ package struct Thread: ~Copyable {
         return Thread(handle: handle)
     }
 
+    /// Lets others go first that wait for the processor of the calling thread: the kernel would let
+    /// them wait until its time slice is over, some milliseconds. Costs a system call.
+    package static func giveWay() {
+        sched_yield()
+    }
+
     /// Waits until the thread's work is done.
     package consuming func join() {
         // The handle was made by pthread_create and is joined once: this value is consumed.

@@ -10,7 +10,8 @@ internal import OpenSSL
 /// that come in the same turn wait for its end in a queue that is fair to senders, and for the next
 /// turns where the time does not suffice. What would wait for longer than a few milliseconds goes
 /// to the pool, as far as that keeps up. Requests whose tokens are known, or that need none, pass
-/// by all of this.
+/// by all of this; beside them a worker that has spent a turn's time lets whoever waits for its
+/// processor go first, since that may be their client or their upstream.
 final class ColdSignatures: EventHandler {
     /// Time of one turn of the loop. Checks in a row cost less than checks between other work, and
     /// so do requests that go on together: whoever takes them is woken once.
@@ -56,6 +57,7 @@ final class ColdSignatures: EventHandler {
     private var spent: Int64 = 0
     /// What a turn may spend.
     private var budget = ColdSignatures.nanosecondsPerTurn
+    private var isBesideOthers = false
     private var others: UInt64 = 0
     private var othersUntil = Instant(nanoseconds: 0)
     /// What a check took lately, on average.
@@ -96,6 +98,7 @@ final class ColdSignatures: EventHandler {
             spent &+= cost
             // What takes longer was interrupted by another thread.
             usualCost &+= (min(cost, ColdSignatures.nanosecondsPerTurn) &- usualCost) / 8
+            if isBesideOthers, spent >= budget { Thread.giveWay() }
         }
         return try verifier.complete(token)
     }
@@ -187,8 +190,9 @@ final class ColdSignatures: EventHandler {
             self.others = others
             othersUntil = turn.advanced(byMilliseconds: ColdSignatures.othersMilliseconds)
         }
+        isBesideOthers = turn < othersUntil
         budget =
-            turn < othersUntil
+            isBesideOthers
             ? ColdSignatures.nanosecondsBesideOthers : ColdSignatures.nanosecondsPerTurn
     }
 }
