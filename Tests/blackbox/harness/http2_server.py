@@ -245,15 +245,16 @@ class Http2Peer:
             self.breach(f"te: {plain.all('te')}")
 
     def _take_data(self, request, got):
-        if self._is_past(got.stream):
-            return
-        if request is None or request.ended:
-            self.breach(f"DATA on stream {got.stream}, which is not open")
-            return
-        request.body += got.content()
-        request.sizes.append(len(got.payload))
-        size = len(got.payload)
-        for key in (0, got.stream):
+        size, is_past = len(got.payload), self._is_past(got.stream)
+        if not is_past:
+            if request is None or request.ended:
+                self.breach(f"DATA on stream {got.stream}, which is not open")
+                return
+            request.body += got.content()
+            request.sizes.append(size)
+        # What is not looked at takes its part of the connection's window (RFC 9113, section 6.8),
+        # and would keep it from the streams that are.
+        for key in (0,) if is_past else (0, got.stream):
             self.taken[key] = self.taken.get(key, 0) + size
             window = self.server.settings.get(Setting.INITIAL_WINDOW_SIZE, DEFAULT_WINDOW)
             limit = window if key else DEFAULT_WINDOW
@@ -263,7 +264,7 @@ class Http2Peer:
                 self.taken[key] = 0
             elif self.server.credit is not None and self.taken[key] > limit:
                 self.breach(f"{self.taken[key]} octets beyond the window of {limit} on {key}")
-        if got.flags & END_STREAM:
+        if got.flags & END_STREAM and not is_past:
             self._end(request)
 
     def _end(self, request):
