@@ -21,13 +21,8 @@ def admin(own):
     return own(admin={"address": f"127.0.0.1:{free_port()}"})
 
 
-def address(proxy):
-    host, _, port = proxy.config["admin"]["address"].rpartition(":")
-    return (host, int(port))
-
-
 def connect(proxy, timeout=8):
-    return Connection(address(proxy), timeout)
+    return Connection(proxy.admin_address, timeout)
 
 
 def ask(proxy, target="/healthz", method="GET", **more):
@@ -52,7 +47,7 @@ def answers(proxy):
 
 
 def curl(proxy, *arguments, target="/healthz"):
-    url = "http://{}:{}".format(*address(proxy)) + target
+    url = "http://{}:{}".format(*proxy.admin_address) + target
     return subprocess.run(["curl", "-sS", "--max-time", "8", *arguments, url],
                           capture_output=True, text=True, stdin=subprocess.DEVNULL)
 

@@ -7,6 +7,14 @@ internal import Logging
 /// session tickets, answers at the admin address, resolves names in a thread beside it, and ends
 /// the workers in good order.
 final class Control: EventHandler {
+    /// What the workers are told of while they serve. Of what was at hand when it was opened, they
+    /// are told before their first connection.
+    struct Sources {
+        fileprivate let keys: KeyService
+        fileprivate let ticketKeys: TicketKeys?
+        fileprivate let certificateFiles: CertificateFiles
+    }
+
     /// What the timer stands for, as the server ends.
     private enum Ending {
         case drain, accessLog
@@ -37,14 +45,6 @@ final class Control: EventHandler {
         loop = try EventLoop()
         mailbox = context.control
         workersLeft = context.mailboxes.count
-    }
-
-    /// What the workers are told of while they serve. Of what was at hand when it was opened, they
-    /// are told before their first connection.
-    struct Sources {
-        fileprivate let keys: KeyService
-        fileprivate let ticketKeys: TicketKeys?
-        fileprivate let certificateFiles: CertificateFiles
     }
 
     /// Reads what the disk has, makes what is made here, and begins to fetch the rest.

@@ -55,8 +55,6 @@ final class ColdSignatures: EventHandler {
     private var lastTicket: UInt64 = 0
     private var turn = Instant(nanoseconds: 0)
     private var spent: Int64 = 0
-    /// What a turn may spend.
-    private var budget = ColdSignatures.nanosecondsPerTurn
     private var isBesideOthers = false
     private var others: UInt64 = 0
     private var othersUntil = Instant(nanoseconds: 0)
@@ -78,6 +76,12 @@ final class ColdSignatures: EventHandler {
 
     /// How many requests wait here or at the pool.
     var count: Int { queue.count + handedOver.count + overdue.count }
+
+    /// What a turn may spend.
+    private var budget: Int64 {
+        isBesideOthers
+            ? ColdSignatures.nanosecondsBesideOthers : ColdSignatures.nanosecondsPerTurn
+    }
 
     /// Whether anything is to be checked here.
     private var hasWork: Bool { !queue.isEmpty || overdue.count > 0 }
@@ -191,8 +195,5 @@ final class ColdSignatures: EventHandler {
             othersUntil = turn.advanced(byMilliseconds: ColdSignatures.othersMilliseconds)
         }
         isBesideOthers = turn < othersUntil
-        budget =
-            isBesideOthers
-            ? ColdSignatures.nanosecondsBesideOthers : ColdSignatures.nanosecondsPerTurn
     }
 }

@@ -19,20 +19,15 @@ BINARY = pathlib.Path(os.environ.get("BEARWARD", ROOT / ".build/debug/bearward")
 # Ports that were given out: one that nobody has bound yet looks free.
 given = set()
 
-# Below the ephemeral range, so that no outgoing connection takes a port before the proxy does. Each
-# process of a run in parallel (pytest-xdist names it) has ports of its own.
-PORTS = range(18000, 32000)
-PROCESSES = 8
-
-
-def own_ports():
-    process = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-    return PORTS[process % PROCESSES::PROCESSES]
+# Every eighth port is this process's own: pytest-xdist gives those of a parallel run their numbers.
+PROCESS = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+PORTS = range(18000, 32000)[PROCESS % 8::8]
 
 
 def free_port():
+    """Below the ephemeral range, so that no outgoing connection takes it before the proxy does."""
     while True:
-        port = random.choice(own_ports())
+        port = random.choice(PORTS)
         if port in given:
             continue
         with socket.socket() as probe:
@@ -132,6 +127,10 @@ class Gateway:
             return True
         except OSError:
             return False
+
+    @property
+    def admin_address(self):
+        return reachable(self.config["admin"]["address"], self.folder)
 
     @property
     def output(self):

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import pytest
 
 from .client import Connection, request_bytes
-from .gateway import BINARY, Gateway, Proxy, free_port, poll, reachable
+from .gateway import BINARY, Gateway, Proxy, free_port, poll
 from .h2c import concurrently
 from .issuer import Issuer
 from .standard import small
@@ -19,7 +19,7 @@ class Keyed(Proxy):
 
     def admin(self, target, method="GET", **more):
         """One request of the admin listener."""
-        with Connection(reachable(self.config["admin"]["address"], self.folder)) as connection:
+        with Connection(self.admin_address) as connection:
             more = {"host": "localhost", **more}
             if method == "POST":
                 more = {"body": b"", **more}
