@@ -4,7 +4,8 @@ import Testing
 @testable import Gateway
 
 /// Deadlines, short ones, each with its answer. What has to happen gets seconds; what must not
-/// happen is looked for well beyond the deadline.
+/// happen is looked for well beyond the deadline. A deadline that must not pass is a second,
+/// which a busy machine may take a part of.
 @Suite struct DeadlineTests {
     @Test(
         "A head that is not whole after timeouts.head is 408, however often bytes come",
@@ -80,7 +81,7 @@ import Testing
     @Test("A body that goes on, however slowly, is not late", arguments: ["identity", "chunked"])
     func slowBody(_ coding: String) throws {
         let upstream = try ScriptedUpstream()
-        let gateway = try publicGateway(to: upstream, more: #""timeouts":{"body":"400ms"}"#)
+        let gateway = try publicGateway(to: upstream, more: #""timeouts":{"body":"1s"}"#)
         let client = try gateway.connect()
         client.send(
             coding == "chunked"
@@ -89,7 +90,7 @@ import Testing
         _ = connection.readHead()
         for _ in 0..<10 {
             client.send(coding == "chunked" ? "1\r\nx\r\n" : "x")
-            #expect(!client.hasInput(within: 100))
+            #expect(!client.hasInput(within: 150))
         }
         if coding == "chunked" { client.send("0\r\n\r\n") }
         connection.send(ok())
@@ -100,7 +101,7 @@ import Testing
     func uploadOnReusedConnection() throws {
         let upstream = try ScriptedUpstream()
         let gateway = try publicGateway(
-            to: upstream, upstreamSettings: #""timeouts":{"idle":"200ms"}"#)
+            to: upstream, upstreamSettings: #""timeouts":{"idle":"1s"}"#)
         let client = try gateway.connect()
         client.send(get())
         let connection = try upstream.accept()
@@ -111,7 +112,7 @@ import Testing
         _ = connection.readHead()
         for _ in 0..<10 {
             client.send("x")
-            #expect(!client.hasInput(within: 60))
+            #expect(!client.hasInput(within: 150))
         }
         #expect(connection.read(10) == "xxxxxxxxxx")
         connection.send(ok())
@@ -170,13 +171,13 @@ import Testing
     func responseAfterUpload() throws {
         let upstream = try ScriptedUpstream()
         let gateway = try publicGateway(
-            to: upstream, upstreamSettings: #""timeouts":{"response":"300ms"}"#)
+            to: upstream, upstreamSettings: #""timeouts":{"response":"1s"}"#)
         let client = try gateway.connect()
         client.send(post(10))
         let connection = try upstream.accept()
         for _ in 0..<10 {
             client.send("x")
-            #expect(!client.hasInput(within: 60))
+            #expect(!client.hasInput(within: 150))
         }
         _ = connection.readHead()
         connection.send(ok())
@@ -209,7 +210,7 @@ import Testing
     func slowResponse() throws {
         let upstream = try ScriptedUpstream()
         let gateway = try publicGateway(
-            to: upstream, upstreamSettings: #""timeouts":{"stream":"300ms","response":"300ms"}"#)
+            to: upstream, upstreamSettings: #""timeouts":{"stream":"1s","response":"1s"}"#)
         let client = try gateway.connect()
         client.send(get())
         let connection = try upstream.accept()
@@ -219,7 +220,7 @@ import Testing
         for _ in 0..<10 {
             connection.send("x")
             #expect(client.read(1) == "x")
-            #expect(!client.hasInput(within: 60))
+            #expect(!client.hasInput(within: 150))
         }
         #expect(client.exchange(over: connection).status == 200)
     }
@@ -242,7 +243,7 @@ import Testing
     @Test("Once a slow reader has caught up, its connection lives on past timeouts.body")
     func slowReaderThatCatchesUp() throws {
         let upstream = try ScriptedUpstream()
-        let gateway = try publicGateway(to: upstream, more: #""timeouts":{"body":"300ms"}"#)
+        let gateway = try publicGateway(to: upstream, more: #""timeouts":{"body":"1s"}"#)
         let client = try gateway.connect(receiveBuffer: 4096)
         client.send(get())
         let connection = try upstream.accept()
@@ -252,7 +253,7 @@ import Testing
         let count = connection.flood(block, for: 50, atMost: 64 << 20)
         _ = client.readHead()
         #expect(client.read(count).utf8.count == count)
-        #expect(!client.hasInput(within: 700))
+        #expect(!client.hasInput(within: 1800))
         connection.send("x")
         #expect(client.read(1) == "x")
     }

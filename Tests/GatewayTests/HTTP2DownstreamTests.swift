@@ -226,7 +226,7 @@ import Testing
         arguments: [false, true])
     func restLeftLying(isLastPart: Bool) throws {
         let upstream = try ScriptedUpstream()
-        let gateway = try publicGateway(to: upstream, more: #""timeouts":{"body":"300ms"}"#)
+        let gateway = try publicGateway(to: upstream, more: #""timeouts":{"body":"1s"}"#)
         let client = try gateway.connectHTTP2(window: 65535)
         client.consumes = false
         let stream = try client.request(get())

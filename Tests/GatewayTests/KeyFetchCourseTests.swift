@@ -164,14 +164,14 @@ struct KeyFetchCourseTests {
         let (address, port) = (server.address, try #require(server.address.port))
         let hanging = try HangingAddress(port: port)
         let looking = try Looking<KeyFetchOutcome>(
-            "http://keys.example:\(port)/", timeout: 1000, allowsPlainHTTP: true
+            "http://keys.example:\(port)/", timeout: 3000, allowsPlainHTTP: true
         ) { _ in [hanging.address, address] }
         let peer = try server.accept()
         _ = peer.readHead()
         peer.send(answer)
         let ending = try looking.end()
         #expect(ending.outcomes == [body])
-        #expect((450..<1000).contains(ending.milliseconds))
+        #expect((1450..<3000).contains(ending.milliseconds))
     }
 
     @Test("No address that can be used: the fault that can be mended is told")
@@ -357,7 +357,7 @@ struct KeyFetchTLSTests {
     func preferredFault() throws {
         let hanging = try HangingAddress(port: try #require(server.address.port))
         let address = server.address
-        let looking = try Looking<KeyFetchOutcome>(url, timeout: 600) { _ in
+        let looking = try Looking<KeyFetchOutcome>(url, timeout: 2000) { _ in
             [address, hanging.address]
         }
         #expect(try accept().shakeHands() != .complete)

@@ -186,15 +186,15 @@ import Testing
         arguments: [true, false])
     func backpressure(_ isFromClient: Bool) throws {
         let (client, server, gateway) = try tunnel(
-            more: #""timeouts":{"body":"500ms"}"#, receiveBuffer: 4096)
+            more: #""timeouts":{"body":"1s"}"#, receiveBuffer: 4096)
         let (sender, receiver) = isFromClient ? (client, server) : (server, client)
         let most = 64 << 20
         let block = [UInt8](repeating: 0x61, count: 65_536)
         let count = sender.flood(block, for: 100, atMost: most)
         #expect(count < most)
         #expect(receiver.read(count).utf8.count == count)
-        // Twice the deadline for a slow client later, the tunnel is still there.
-        #expect(!receiver.hasInput(within: 1000))
+        // Well after the deadline for a slow client the tunnel is still there.
+        #expect(!receiver.hasInput(within: 1800))
         sender.send("a")
         #expect(receiver.read(1) == "a")
         receiver.send("b")
@@ -215,15 +215,15 @@ import Testing
     @Test("Silence ends a tunnel after timeouts.stream, bytes of either side put it off")
     func silence() throws {
         let (client, server, gateway) = try tunnel(
-            upstreamSettings: #""timeouts":{"stream":"400ms"}"#)
+            upstreamSettings: #""timeouts":{"stream":"1s"}"#)
         for number in 0..<16 {
             let (sender, receiver) = number < 8 ? (client, server) : (server, client)
             sender.send("x")
             #expect(receiver.read(1) == "x")
-            #expect(!receiver.hasInput(within: 100))
+            #expect(!receiver.hasInput(within: 150))
         }
-        #expect(client.waitForEnd(within: 3000) != .open)
-        #expect(server.waitForEnd(within: 3000) != .open)
+        #expect(client.waitForEnd() != .open)
+        #expect(server.waitForEnd() != .open)
         withExtendedLifetime(gateway) {}
     }
 }
